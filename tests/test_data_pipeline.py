@@ -57,9 +57,8 @@ def test_augmentation_runs_on_training_batches_only():
     def augment(x, y):
         return x + 100, y
 
-    training = build_dataset(
-        EXAMPLES, load, batch_size=5, training=True, augment=augment, drop_remainder=True
-    )
+    options = {"batch_size": 5, "augment": augment}
+    training = build_dataset(EXAMPLES, load, training=True, drop_remainder=True, **options)
     assert len(training) == 4
     x, y = next(iter(training))
     np.testing.assert_array_equal(x[:, 0, 0, 0], y["label"].numpy() + 100)
