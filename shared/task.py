@@ -18,6 +18,7 @@ from shared.config import TrainConfig
 
 if TYPE_CHECKING:
     import keras
+    import numpy as np
     import tensorflow as tf
 
     from shared.runtime.predictor import Predictor
@@ -129,9 +130,7 @@ class Task(abc.ABC):
         """A model with random or pretrained weights whose outputs are logits."""
 
     @abc.abstractmethod
-    def compile(
-        self, model: keras.Model, config: TrainConfig, phase: Phase, steps_per_epoch: int
-    ) -> None:
+    def compile(self, model: keras.Model, config: TrainConfig, phase: Phase, steps_per_epoch: int) -> None:
         """Attach optimizer, schedule, loss and metrics for one phase."""
 
     @abc.abstractmethod
@@ -154,9 +153,7 @@ class Task(abc.ABC):
         """More callbacks for fit, such as a validation metric of the field."""
         return []
 
-    def calibrate(
-        self, model: keras.Model, config: TrainConfig, splits: Splits
-    ) -> dict[str, Any]:
+    def calibrate(self, model: keras.Model, config: TrainConfig, splits: Splits) -> dict[str, Any]:
         """Decisions made on validation after training (temperature, thresholds); merged into settings."""
         return {}
 
@@ -167,6 +164,20 @@ class Task(abc.ABC):
     def output_names(self, config: TrainConfig) -> dict[str, list[str]]:
         """Names of the outputs of each graph."""
         return {"model": ["logits"]}
+
+    def parity_inputs(
+        self,
+        predictor: Predictor,
+        graph: str,
+        examples: Sequence[Any],
+        collect: Callable[[Predictor, Sequence[Any]], dict[str, np.ndarray]],
+    ) -> dict[str, np.ndarray] | None:
+        """A batch of real inputs of one graph for the Keras-against-ONNX check, or None to leave the graph out.
+
+        The default preprocesses the examples' raw inputs: attribute `input` of an example, or the example
+        itself. `collect(predictor, items)` preprocesses and stacks.
+        """
+        return collect(predictor, [getattr(example, "input", example) for example in examples])
 
     def save_assets(self, folder: Path, config: TrainConfig, splits: Splits) -> None:  # noqa: B027
         """Write vocabularies and the like beside the graphs; nothing by default."""
