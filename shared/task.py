@@ -165,6 +165,13 @@ class Task(abc.ABC):
         """Names of the outputs of each graph."""
         return {"model": ["logits"]}
 
+    def keep_keras(self, config: TrainConfig) -> bool:
+        """Whether the `.keras` files are published too; False where they would be too large to ship.
+
+        Parity is checked before they are dropped.
+        """
+        return True
+
     def parity_inputs(
         self,
         predictor: Predictor,

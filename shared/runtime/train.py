@@ -136,6 +136,12 @@ def score(
         if inputs is not None:
             parity[name] = check_parity(folder, name, outputs, inputs)
             print(f"Keras and ONNX agree within {parity[name]:.2g} on {name}", flush=True)
+    if not task.keep_keras(config):
+        for name in variant.config["graphs"]:
+            (folder / f"{name}.keras").unlink()
+        finish_config(folder, variant.config)
+        variant = Variant(task.app, config.variant, folder)
+        predictor = Predictor(variant)
     begun = time.monotonic()
     validation = task.evaluate(predictor, splits.validation, config) if len(splits.validation) else None
     test = task.evaluate(predictor, splits.test, config) if len(splits.test) else None
