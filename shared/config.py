@@ -37,6 +37,7 @@ class TrainConfig:
         storage: How the published weights are stored.
         run_dir: Where checkpoints, logs and reports of runs go.
         models_dir: Where finished variants are published.
+        find_learning_rate: Run a learning-rate range test of 100 steps instead of training.
         tensorboard: Write TensorBoard logs beside the CSV log.
         strategy: `none`, or a tf.distribute strategy for more than one device or machine.
         init_from: Variant of the same app, or a `.keras` file, whose weights training starts from.
@@ -60,6 +61,7 @@ class TrainConfig:
     storage: Storage = "float16"
     run_dir: str = "runs"
     models_dir: str = "models"
+    find_learning_rate: bool = False
     tensorboard: bool = False
     strategy: Literal["none", "mirrored", "multiworker"] = "none"
     init_from: str = ""

@@ -185,6 +185,27 @@ def test_nan_loss_is_an_error_that_names_the_epoch(tmp_path):
     assert not (tmp_path / "models").exists() or not list((tmp_path / "models" / "toy").iterdir())
 
 
+def test_range_test_suggests_a_rate_and_publishes_nothing(tmp_path):
+    done = run(tmp_path, "--find_learning_rate")
+    assert done.returncode == 0, done.stderr[-2000:]
+    rate = float(done.stdout.split("--learning_rate ")[1].split()[0])
+    assert 1e-5 < rate < 0.2
+    assert (tmp_path / "runs" / "toy" / "blobs" / "learning_rate.png").stat().st_size > 1000
+    assert not (tmp_path / "models").exists()
+
+
+def test_range_test_reads_the_curve():
+    from shared.runtime.lr_finder import suggest
+
+    rates = np.geomspace(1e-5, 1, 60)
+    losses = np.concatenate([np.linspace(1, 0.2, 40), np.linspace(0.3, 30, 20)])
+    result = suggest(rates, losses, smoothing=0.0)
+    assert result.suggestion == pytest.approx(rates[39] / 10)
+    assert len(result.losses) < 60, "the curve ends where the loss diverges"
+    with pytest.raises(ValueError, match="received 3"):
+        suggest(rates, [1.0, 1.0, 1.0, np.nan])
+
+
 def test_missing_and_changed_weights_are_refused(trained, tmp_path):
     with pytest.raises(MissingWeights, match=r"python -m apps\.toy\.train --variant absent"):
         find_variant("toy", "absent", trained / "models")

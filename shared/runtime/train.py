@@ -66,6 +66,11 @@ def train(task: Task, config: TrainConfig, command: str = "") -> Path:
     _print_data(splits, check)
     if check.contact_sheet:
         (run.folder / "contact_sheet.png").write_bytes(check.contact_sheet)
+    if config.find_learning_rate:
+        from shared.runtime.lr_finder import describe, find_learning_rate
+
+        print(describe(find_learning_rate(task, config, splits, run.folder)), flush=True)
+        return run.folder
     # 3 A trivial rule first: a model that does not beat it has learned nothing.
     baseline = task.baseline(splits, config)
     print("Trivial baseline on test: " + _numbers(baseline), flush=True)
