@@ -2,3 +2,8 @@
 
 Only this package, `demo.py`, `app.py` and `apps/__main__.py` import gradio; none of them imports TensorFlow.
 """
+
+from shared.demo.web import prepare
+
+# Before any Blocks exists: Gradio reads these settings when the first one is made.
+prepare()

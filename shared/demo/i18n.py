@@ -8,15 +8,18 @@ server, by the cookie the language switch sets or else by the browser's Accept-L
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Mapping
 from typing import Any
 
 import gradio as gr
 from gradio.i18n import I18nData
 
-LANGUAGES: tuple[str, ...] = ("en", "es")
-COOKIE = "gallery_language"
+from shared.demo.language import LANGUAGES, both, language_of
 
+__all__ = ["LANGUAGES", "Texts", "both", "english", "gradio_i18n", "language_of"]
+
+_MARKER = re.compile(r'__i18n__\{"__type__": "translation_metadata", "key": "(\w+)"\}')
 _translations: dict[str, dict[str, str]] = {language: {} for language in LANGUAGES}
 _namespaces = itertools.count()
 
@@ -63,38 +66,9 @@ class Texts:
         return text.format(**values) if values else text
 
 
-def language_of(request: Any) -> str:
-    """`en` or `es`: what the visitor chose with the switch, else what the browser asks for.
-
-    Args:
-        request: A `gr.Request`, a Starlette request, or None (an API call has neither cookie nor header).
-    """
-    if request is None:
-        return "en"
-    chosen = (getattr(request, "cookies", None) or {}).get(COOKIE)
-    if chosen in LANGUAGES:
-        return chosen
-    headers = getattr(request, "headers", None) or {}
-    return preferred(headers.get("accept-language") or "")
-
-
-def preferred(accept_language: str) -> str:
-    """The best of our languages for an Accept-Language header, by its q-values.
-
-    Args:
-        accept_language: E.g. `ca,es;q=0.8,en;q=0.5`.
-    """
-    best, best_quality = "en", 0.0
-    for part in accept_language.split(","):
-        tag, _, options = part.strip().partition(";")
-        language = tag.split("-")[0].strip().lower()
-        try:
-            quality = float(options.partition("q=")[2]) if "q=" in options else 1.0
-        except ValueError:
-            continue
-        if language in LANGUAGES and quality > best_quality:
-            best, best_quality = language, quality
-    return best
+def translation(key: str, language: str) -> str:
+    """The text behind a marker's key, or the key where there is none."""
+    return _translations[language].get(key, key)
 
 
 def gradio_i18n() -> gr.I18n:
@@ -102,6 +76,20 @@ def gradio_i18n() -> gr.I18n:
     return gr.I18n(**_translations)
 
 
-def both(en: str, es: str) -> str:
-    """HTML holding both languages; the stylesheet shows the one the page is in."""
-    return f'<span lang="en" class="l-en">{en}</span><span lang="es" class="l-es">{es}</span>'
+def english(value: Any) -> Any:
+    """A copy of plain data with every marker replaced by its English text.
+
+    Gradio's API description and MCP tools would otherwise name parameters by markers.
+
+    Args:
+        value: Dicts, lists, strings and markers, nested.
+    """
+    if isinstance(value, I18nData):
+        return translation(value.key, "en")
+    if isinstance(value, str):
+        return _MARKER.sub(lambda m: translation(m[1], "en"), value)
+    if isinstance(value, dict):
+        return {k: english(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(english(v) for v in value)
+    return value

@@ -1,4 +1,4 @@
-"""The parts every app page has: header with language switch, choice of the model, footer with its facts."""
+"""The parts every app page has: header with the two switches, choice of the model, footer with its facts."""
 
 from __future__ import annotations
 
@@ -7,36 +7,30 @@ from gradio.i18n import I18nData
 
 from shared.demo.facts import facts_html, variant_label
 from shared.demo.i18n import Texts, both
+from shared.demo.switches import switches_html
 from shared.runtime.predictor import ModelStore
 
 T = Texts(
-    en={"model": "Model", "model_info": "Each was trained for another task or trades size for accuracy."},
-    es={
-        "model": "Modelo",
-        "model_info": "Cada uno se entrenó para otra tarea o cambia tamaño por precisión.",
-    },
+    en={"model": "Model"},
+    es={"model": "Modelo"},
 )
-
-_NAV = f"""
-<nav class="g-nav" aria-label="Gallery">
-  <a class="g-home" href="../" >{both("← All apps", "← Todas las apps")}</a>
-  <span class="g-switch" role="group" aria-label="Language / Idioma">
-    <a href="?lang=en" hreflang="en" lang="en" class="g-lang g-lang-en">English</a>
-    <a href="?lang=es" hreflang="es" lang="es" class="g-lang g-lang-es">Español</a>
-  </span>
-</nav>
-"""
 
 
 def header(title: I18nData | str, subtitle: I18nData | str) -> None:
-    """Title, one sentence, the way back and the language switch.
+    """The bar with the way back, language and colour scheme; then title and one sentence.
 
     Args:
         title: `T("title")`.
         subtitle: `T("subtitle")`: what the visitor can do here.
     """
-    gr.HTML(_NAV, elem_classes="g-header", padding=False)
-    gr.Markdown("# " + title, elem_classes="g-title")
+    home = f'<a class="g-home" href="../">← {both("All apps", "Todas las apps")}</a>'
+    bar = (
+        f'<a class="g-skip" href="#content">{both("Skip to content", "Saltar al contenido")}</a>'
+        f'<nav class="g-bar" aria-label="Gallery · Galería">{home}<span class="g-push"></span>'
+        f"{switches_html()}</nav>"
+    )
+    gr.HTML(bar, elem_classes="g-header", apply_default_css=False)
+    gr.Markdown("# " + title, elem_classes="g-title", elem_id="content")
     gr.Markdown(subtitle, elem_classes="g-subtitle")
 
 
@@ -45,7 +39,7 @@ def model_choice(models: ModelStore, **options: object) -> gr.Radio:
 
     Args:
         models: The app's variants.
-        **options: More arguments of `gr.Radio` (e.g. `elem_id`).
+        **options: More arguments of `gr.Radio` (e.g. `info`, `elem_id`).
 
     Returns:
         A component whose value is the variant's name.
@@ -62,5 +56,12 @@ def model_choice(models: ModelStore, **options: object) -> gr.Radio:
 
 
 def footer(models: ModelStore) -> gr.HTML:
-    """What the visitor should know of the models: figures, licence, limits, and where to read more."""
-    return gr.HTML(facts_html(models), elem_classes="g-footer", padding=False)
+    """What the visitor should know of the models and of what happens to an upload."""
+    privacy = both(
+        "What you send is used for your answer alone. It is kept in a private temporary folder and deleted "
+        "within about an hour; nothing of it is logged.",
+        "Lo que envías solo se usa para tu respuesta. Se guarda en una carpeta temporal privada y se borra en "
+        "una hora aproximadamente; nada de ello se registra.",
+    )
+    content = f'<div class="g-facts">{facts_html(models.variants.values())}<p>{privacy}</p></div>'
+    return gr.HTML(content, elem_classes="g-footer", apply_default_css=False)
