@@ -7,6 +7,7 @@ set read it below the folder given with `--data`.
 from __future__ import annotations
 
 import argparse
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any
 
 from benchmarks.common import recorded, table
 from shared.runtime.files import write_text
+from shared.runtime.variants import list_variants
 
 HERE = Path(__file__).parent
 README = HERE.parent / "README.md"
@@ -62,12 +64,49 @@ def embed(text: str, results: dict[str, dict[str, Any]]) -> str:
     return "".join(done)
 
 
+def apps_table() -> str:
+    """Every published variant with its test figure, from `metrics.json`."""
+    rows = []
+    for folder in sorted(p.parent for p in (HERE.parent / "apps").glob("*/task.py")):
+        config = importlib.import_module(f"apps.{folder.name}.config")
+        for variant in list_variants(folder.name, config.VARIANTS):
+            metrics = variant.metrics
+            headline = metrics["headline"]
+            place = f"models/{variant.app}/{variant.name}"
+            rows.append(
+                {
+                    "app": f"[{variant.app.replace('_', ' ')}](apps/{variant.app}/README.md)",
+                    "variant": f"[{variant.name}]({place}/MODEL_CARD.md)",
+                    "test figure": f"{headline['name'].replace('_', ' ')} {headline['value']:.3f}"
+                    if headline["value"] is not None
+                    else "see its card",
+                    "trivial rule": _short(metrics["baseline"].get(headline["name"])),
+                    "test examples": metrics["examples"]["test"] or "",
+                    "graphs, MB": f"{variant.onnx_bytes() / 1e6:.1f}",
+                }
+            )
+    return table(rows)
+
+
+def _short(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
+
+
+def embed_apps(text: str) -> str:
+    """Replace what stands between `<!-- apps -->` and `<!-- end apps -->` by the table of variants."""
+    head, opened, rest = text.partition("<!-- apps -->")
+    _, closed, tail = rest.partition("<!-- end apps -->")
+    if not opened or not closed:
+        raise ValueError("README must hold the markers <!-- apps --> and <!-- end apps -->")
+    return f"{head}{opened}\n{apps_table()}\n{closed}{tail}"
+
+
 def write_tables() -> None:
-    """Write benchmarks/RESULTS.md and README.md's tables from the recorded results."""
+    """Write benchmarks/RESULTS.md and README.md's tables from the recorded results and metrics."""
     results = recorded()
     body = "\n".join(section(name, result) for name, result in results.items())
     write_text(HERE / "RESULTS.md", "# Benchmarks\n\nWritten by `python -m benchmarks --tables`.\n\n" + body)
-    write_text(README, embed(README.read_text(encoding="utf-8"), results))
+    write_text(README, embed_apps(embed(README.read_text(encoding="utf-8"), results)))
 
 
 def main() -> None:
