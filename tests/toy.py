@@ -72,7 +72,7 @@ class ToyTask(Task):
         x = np.stack([e.input for e in examples])
         y = np.array([e.target for e in examples])
         data = tf.data.Dataset.from_tensor_slices((x, y))
-        if training:
+        if training and os.environ.get("TOY_SHUFFLE") != "0":
             data = data.shuffle(len(x), seed=config.seed, reshuffle_each_iteration=True)
         return data.batch(config.batch_size)
 

@@ -16,7 +16,7 @@ import keras
 from shared.config import TrainConfig
 from shared.runtime.files import write_json
 from shared.runtime.history import best_epoch, read_history
-from shared.scale import make_strategy, scope
+from shared.scale import build_under, make_strategy, scope, worker_index
 from shared.task import Splits, Task
 
 
@@ -37,6 +37,8 @@ class Run:
         self.task = task
         self.config = config
         self.folder = Path(config.run_dir) / task.app / config.variant
+        if worker_index():
+            self.folder = self.folder / f"worker-{worker_index()}"
         if not config.resume and self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -135,6 +137,7 @@ def fit(task: Task, config: TrainConfig, splits: Splits, run: Run) -> keras.Mode
             task.compile(model, config, phase, steps)
         train = task.batches(train_examples, config, splits, training=True)
         validation = task.batches(splits.validation, config, splits, training=False)
+        build_under(strategy, model, train)
         model.fit(
             train,
             validation_data=validation,

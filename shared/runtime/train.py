@@ -17,6 +17,7 @@ from shared.runtime import environment
 from shared.runtime.files import write_json, write_text
 from shared.runtime.publish import finish_config, publish, staging_folder
 from shared.runtime.variants import Variant
+from shared.scale import worker_index
 from shared.task import DataCheck, Splits, Task
 
 PARITY_EXAMPLES = 32
@@ -76,6 +77,9 @@ def train(task: Task, config: TrainConfig, command: str = "") -> Path:
     print("Trivial baseline on test: " + _numbers(baseline), flush=True)
     # 4 Fit; the best checkpoint comes back from disk.
     model = fit(task, config, splits, run)
+    if worker_index():
+        print("This worker is done; the chief (worker 0) evaluates and publishes.", flush=True)
+        return run.folder
     # 5 Decisions on validation, then export, score and report, all aside, published by one rename.
     extra = task.calibrate(model, config, splits)
     target = Path(config.models_dir) / task.app / config.variant
