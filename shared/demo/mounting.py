@@ -10,6 +10,7 @@ import gradio as gr
 from starlette.middleware import Middleware
 
 from shared.demo.downloads import CHECK_EVERY_S, KEEP_S
+from shared.demo.guard import guard_inputs
 from shared.demo.head import gradio_head
 from shared.demo.i18n import english, gradio_i18n
 from shared.demo.localized import Localized
@@ -56,6 +57,7 @@ def mount(
     blocks.delete_cache = (CHECK_EVERY_S, KEEP_S)
     if blocks._queue.max_size is None:
         blocks._queue.max_size = MAX_WAITING
+    guard_inputs(blocks)
     describe = blocks.get_api_info
     # Markers are for browsers: clients and MCP tools read English.
     blocks.get_api_info = functools.wraps(describe)(lambda *a, **k: english(describe(*a, **k)))
