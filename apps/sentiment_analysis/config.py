@@ -27,6 +27,7 @@ class SentimentConfig(TrainConfig):
         pieces: What training sees of a text longer than that: `head_tail` (its first and last window) or
             `windows` (all of them). Answers always come from all windows.
         snippet_words: Most words of a snippet of the intermediate data.
+        telling_share: Share of its texts of which the most telling sentence is taken; of the others the end.
         dropout: Share of activations dropped before the classifier (and of word vectors in `bigru`).
         word_dropout: Share of tokens hidden in training; makes the model look at more than one word.
         layer_decay: Each layer below the classifier learns this much slower than the one above; 1 for none.
@@ -46,6 +47,7 @@ class SentimentConfig(TrainConfig):
     sequence_length: int = 64
     pieces: Literal["head_tail", "windows"] = "head_tail"
     snippet_words: int = 40
+    telling_share: float = 0.7
     dropout: float = 0.1
     word_dropout: float = 0.0
     layer_decay: float = 1.0
@@ -79,9 +81,9 @@ VARIANTS: dict[str, SentimentConfig] = {
             variant="sst2_minilm",
             model="minilm",
             epochs=3,
-            intermediate_limit=12_000,
+            intermediate_limit=20_000,
             intermediate_learning_rate=8e-5,
-            learning_rate=5e-5,
+            learning_rate=6e-5,
             weight_decay=0.01,
             layer_decay=0.9,
             storage="int8",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import random
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from apps.sentiment_analysis.preprocessing import (
     pad,
     window_slices,
 )
+from apps.sentiment_analysis.snippets import NaiveBayes, last_words, telling_sentence
 from shared.data.text_table import LabelledText, TextSplits, load_text_splits, load_tfds_texts, shuffled
 from shared.files.errors import DataError
 from shared.task import Splits
@@ -82,10 +82,9 @@ def cut(examples: Sequence[LabelledText], processor: Processor, pieces: str) -> 
 
 
 def intermediate_snippets(config: SentimentConfig, class_names: Sequence[str]) -> list[LabelledText]:
-    """One short piece of whole sentences from each training text of the intermediate data.
+    """Short pieces of the training texts of the intermediate data: of each its most telling sentence, or its end.
 
-    Three in four from the end, where a reviewer sums up, the others from the beginning. Its test split is read
-    only to keep texts that stand in both out.
+    Its test split is read only to keep texts that stand in both out.
 
     Raises:
         DataError: Its classes are not those of the data itself.
@@ -97,25 +96,17 @@ def intermediate_snippets(config: SentimentConfig, class_names: Sequence[str]) -
             "Both must have the same class names.",
         )
     rng = random.Random(config.seed)
-    examples = shuffled(texts.train, config.seed)[: config.intermediate_limit or None]
-    return [dataclasses.replace(e, text=snippet(e.text, config.snippet_words, rng)) for e in examples]
-
-
-def snippet(text: str, most_words: int, rng: random.Random) -> str:
-    """Whole sentences of 10 to `most_words` words from the end or the beginning of a text."""
-    sentences = [s for s in re.split(r"(?<=[.!?…])\s+|\n+", normalize(text)) if s.strip()] or [text]
-    wanted = rng.randint(min(10, most_words), most_words)
-    from_end = rng.random() < 0.75
-    kept: list[str] = []
-    words = 0
-    for sentence in reversed(sentences) if from_end else sentences:
-        length = len(sentence.split())
-        if kept and words + length > wanted:
+    bayes = NaiveBayes(texts.train, class_names)
+    pieces = []
+    for example in shuffled(texts.train, config.seed):
+        if len(pieces) == (config.intermediate_limit or -1):
             break
-        kept.append(sentence)
-        words += length
-    parts = " ".join(reversed(kept) if from_end else kept).split()
-    return " ".join(parts[-most_words:] if from_end else parts[:most_words])
+        telling = rng.random() < config.telling_share
+        text = telling_sentence(example, bayes, config.snippet_words) if telling else None
+        pieces.append(
+            dataclasses.replace(example, text=text or last_words(example.text, config.snippet_words, rng))
+        )
+    return pieces
 
 
 def make_batches(

@@ -161,6 +161,10 @@ class SentimentTask(Task):
         windows = predictor.processor.windows([e.text for e in examples])
         return pad([w[0] for w in windows])
 
+    def keep_keras(self, config: SentimentConfig) -> bool:
+        """MiniLM's Keras file is as large as its graph; the README's command makes it again."""
+        return config.model != "minilm"
+
     def save_assets(self, folder: Path, config: SentimentConfig, splits: Splits) -> None:
         if config.model != "bag_of_words":
             shutil.copyfile(data.tokenizer_file(config), folder / TOKENIZER_FILE)
