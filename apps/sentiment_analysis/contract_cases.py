@@ -12,9 +12,20 @@ OVERFIT = {
     "flags": ["--dropout", "0", "--word_dropout", "0", "--learning_rate", "0.02", "--warmup", "0"],
 }
 
-_GOOD = "wonderful lovely moving clever gripping charming superb tender funny honest".split()
-_BAD = "dull lazy lifeless awful clumsy boring hollow predictable tedious messy".split()
-_WHAT = "film story plot cast script ending dialogue camera music scene".split()
+_GOOD = [
+    "wonderful",
+    "lovely",
+    "moving",
+    "clever",
+    "gripping",
+    "charming",
+    "superb",
+    "tender",
+    "funny",
+    "honest",
+]
+_BAD = ["dull", "lazy", "lifeless", "awful", "clumsy", "boring", "hollow", "predictable", "tedious", "messy"]
+_WHAT = ["film", "story", "plot", "cast", "script", "ending", "dialogue", "camera", "music", "scene"]
 
 
 def tiny_dataset(folder: Path) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.sentiment_analysis.preprocessing import Processor, softmax
+from apps.sentiment_analysis.preprocessing import Processor, softmax, window_slices
 from shared.results import Classification
 from shared.runtime.predictor import Predictor
 
@@ -21,6 +21,8 @@ MOST_WORDS = 80
 """Words of one text that are left out in turn; of longer texts, those of the sentences that decide most."""
 MOST_SENTENCES = 160
 """Longer texts are cut into this many parts of neighbouring sentences."""
+LONGEST_SENTENCE = 60
+"""Words; a sentence without an end is cut into parts of at most so many."""
 _SENTENCE_END = re.compile(r"(?<=[.!?…])[\"'”’)\]]*\s+|\n+")
 _ABBREVIATION = re.compile(
     r"(?:\b(?:mr|mrs|ms|dr|st|vs|etc|no|jr|sr|e\.g|i\.e|sra?|dra?)|\b[A-Z])\.$", re.IGNORECASE
@@ -135,10 +137,20 @@ def split_sentences(text: str) -> list[tuple[int, int]]:
             start = match.end()
     if text[start:].strip():
         spans.append((start, len(text)))
+    spans = [part for span in spans for part in _parts(text, span)]
     if len(spans) > MOST_SENTENCES:
         size = math.ceil(len(spans) / MOST_SENTENCES)
         spans = [(spans[i][0], spans[min(i + size, len(spans)) - 1][1]) for i in range(0, len(spans), size)]
     return spans
+
+
+def _parts(text: str, span: tuple[int, int]) -> list[tuple[int, int]]:
+    """A span in equal parts of at most `LONGEST_SENTENCE` words."""
+    words = list(re.finditer(r"\S+", text[span[0] : span[1]]))
+    if len(words) <= LONGEST_SENTENCE:
+        return [span]
+    slices = window_slices(len(words), LONGEST_SENTENCE)
+    return [(span[0] + words[s.start].start(), span[0] + words[s.stop - 1].end()) for s in slices]
 
 
 def _speaks(word: str) -> bool:
