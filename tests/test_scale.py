@@ -39,8 +39,8 @@ def environment(**more: str) -> dict[str, str]:
     return {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "", "TOY_SHUFFLE": "0", **more}
 
 
-def losses(folder: Path, worker: str = "") -> list[float]:
-    return [r["loss"] for r in read_history(folder / "runs" / "toy" / "blobs" / worker / "history-0.csv")]
+def losses(folder: Path, name: str = "blobs") -> list[float]:
+    return [r["loss"] for r in read_history(folder / "runs" / "toy" / name / "history-0.csv")]
 
 
 @pytest.mark.slow
@@ -68,7 +68,7 @@ def test_two_workers_give_the_loss_curve_of_one_process(tmp_path):
     expected = losses(tmp_path / "alone")
     assert len(expected) == 3
     assert losses(tmp_path / "both") == pytest.approx(expected, rel=1e-3)
-    assert losses(tmp_path / "both", "worker-1") == pytest.approx(expected, rel=1e-3)
+    assert losses(tmp_path / "both", "blobs-worker-1") == pytest.approx(expected, rel=1e-3)
     assert [p.name for p in (tmp_path / "both" / "models" / "toy").iterdir()] == ["blobs"]
 
 

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,8 +37,8 @@ class Run:
         self.task = task
         self.config = config
         self.folder = Path(config.run_dir) / task.app / config.variant
-        if worker_index():
-            self.folder = self.folder / f"worker-{worker_index()}"
+        if worker_index():  # workers may share a disk; the chief clears its own folder only
+            self.folder = self.folder.with_name(f"{config.variant}-worker-{worker_index()}")
         if not config.resume and self.folder.exists():
             shutil.rmtree(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -225,11 +225,11 @@ def load_initial_weights(model: keras.Model, task: Task, config: TrainConfig) ->
         raise FileNotFoundError(
             f"init_from must name a variant or a .keras file, received {config.init_from!r}"
         )
-    source = {layer.name: layer for layer in keras.saving.load_model(path, compile=False)._flatten_layers()}
+    source = {layer.name: layer for layer in _leaves(keras.saving.load_model(path, compile=False))}
     taken = 0
-    for layer in model._flatten_layers(recursive=True, include_self=False):
+    for layer in _leaves(model):
         other = source.get(layer.name)
-        if other is None or not layer.weights or getattr(layer, "layers", None):
+        if other is None or not layer.weights:
             continue
         if [w.shape for w in layer.weights] == [w.shape for w in other.weights]:
             layer.set_weights(other.get_weights())
@@ -239,3 +239,13 @@ def load_initial_weights(model: keras.Model, task: Task, config: TrainConfig) ->
             f"init_from: no layer of {path.name} has the name and shape of a layer of this model"
         )
     print(f"Weights of {taken} layers taken from {path.name}", flush=True)
+
+
+def _leaves(model: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Layers of a model and of the models in it; not what is inside a layer, whose names repeat (a transformer's
+    blocks all have a `self_attention_layer`): a layer is taken whole."""
+    for layer in model.layers:
+        if getattr(layer, "layers", None):
+            yield from _leaves(layer)
+        else:
+            yield layer

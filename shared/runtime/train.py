@@ -41,7 +41,8 @@ def main(task: Task, argv: Sequence[str] | None = None) -> Path:
         return train(task, config, environment.public_command(task.app, "train", argv))
     except (ValueError, FileNotFoundError) as error:
         # A wrong file, option or data set is the user's to mend: the reason alone helps more than a traceback.
-        if type(error).__module__.startswith(("shared.", "apps.")) or isinstance(error, FileNotFoundError):
+        ours = type(error).__module__.startswith(("shared.", "apps."))
+        if ours or (isinstance(error, FileNotFoundError) and error.errno is None):
             raise SystemExit(f"error: {error}") from error
         raise
 
