@@ -124,9 +124,9 @@ VARIANTS: dict[str, ImageClassificationConfig] = {
     ),
     "clothing": ImageClassificationConfig(
         variant="clothing",
-        epochs=8,
+        epochs=10,
         batch_size=32,
-        learning_rate=5e-4,
+        learning_rate=2.5e-4,
         weight_decay=0.05,
         train_size_px=160,
         image_size_px=224,

@@ -29,14 +29,14 @@ def build_pretrained(
     """Backbone, global average pooling, dropout, one dense layer.
 
     Args:
-        config: `backbone`, `dropout`, `models_dir`.
+        config: `backbone`, `dropout`.
         classes: Number of classes.
         head: Where the dense layer starts from: a classifier fitted on the frozen features
             (https://arxiv.org/abs/2202.10054), else random.
     """
     from shared.backbones import load_backbone
 
-    backbone = load_backbone(config.backbone, config.models_dir)
+    backbone = load_backbone(config.backbone)
     scale, offset = input_scaling(config.backbone)
     images = keras.Input((None, None, 3), name="images")
     x = layers.Rescaling(scale, offset, name="normalization")(images)
@@ -54,7 +54,7 @@ def build_imagenet(config: ImageClassificationConfig) -> keras.Model:
     """EfficientNet-Lite0 with the 1,000-class head its authors trained."""
     from shared.backbones.efficientnet_lite0 import load_imagenet_classifier
 
-    source = load_imagenet_classifier(config.models_dir)
+    source = load_imagenet_classifier()
     model = build_pretrained(config, source.output_shape[-1])
     model.get_layer("efficient_net_backbone").set_weights(
         source.get_layer("efficient_net_backbone").get_weights()
