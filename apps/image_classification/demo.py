@@ -45,7 +45,7 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
                 top_k = gr.Slider(1, 10, 5, step=1, label=T("top_k"))
                 threshold = gr.Slider(0, 1, 0.0, step=0.01, label=T("threshold"))
             button = gr.Button(T("classify"), variant="primary")
-            _examples(models, photo, model)
+            examples, samples = _examples(models)
         with gr.Column(scale=1, min_width=300):
             label = gr.Label(label=T("answer"), num_top_classes=10, elem_id="answer")
             remark = gr.Markdown(elem_id="remark")
@@ -112,11 +112,16 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
 
     outputs = [result, label, remark, choice, heat, download]
     inputs = [photo, model, top_k, threshold]
-    options = {"fn": predict, "inputs": inputs, "outputs": outputs, "concurrency_limit": 16}
-    gr.on([button.click, photo.upload], api_name="predict", **options)
-    # An example, a photo of the camera or another model is answered at once, too; an emptied photo is not.
-    model.input(predict_if_any(predict), inputs, outputs, api_visibility="private", concurrency_limit=16)
+    private = {"api_visibility": "private", "concurrency_limit": 16}
+    gr.on([button.click, photo.input], predict, inputs, outputs, api_name="predict", concurrency_limit=16)
+    # Another model answers at once, too, if there is a photo.
+    model.input(predict_if_any(predict), inputs, outputs, **private)
     choice.input(explain, [photo, model, choice], heat, api_name="explain", concurrency_limit=16)
+    if examples is not None:
+        chosen = examples.click(
+            lambda index: samples[index], examples, [photo, model], api_visibility="private", queue=False
+        )
+        chosen.then(predict, inputs, outputs, **private)
 
 
 def predict_if_any(predict: Any) -> Any:
@@ -221,12 +226,20 @@ def _many_tab(models: ModelStore, model: gr.Radio) -> None:
     )
 
 
-def _examples(models: ModelStore, photo: gr.Image, model: gr.Radio) -> None:
-    rows = []
-    for path in sorted(EXAMPLES.glob("*.jpg")):
-        variant = EXAMPLE_VARIANTS.get(path.name, "clothing")
-        if variant in models.names:
-            rows.append([str(path), variant])
-    if rows:
-        gr.Examples(rows, [photo, model], label=T("examples"), cache_examples=False)
-        gr.Markdown(T("credits"), elem_classes="g-subtitle")
+def _examples(models: ModelStore) -> tuple[gr.Dataset | None, list[tuple[str, str]]]:
+    """Thumbnails to choose from, and what each stands for: photo and the model it was made for."""
+    known = {p.name: EXAMPLE_VARIANTS.get(p.name, "clothing") for p in sorted(EXAMPLES.glob("*.jpg"))}
+    samples = [(str(EXAMPLES / name), variant) for name, variant in known.items() if variant in models.names]
+    samples.sort(key=lambda sample: models.names.index(sample[1]))
+    if not samples:
+        return None, []
+    dataset = gr.Dataset(
+        components=[gr.Image(render=False)],
+        samples=[[path] for path, _ in samples],
+        label=T("examples"),
+        type="index",
+        samples_per_page=12,
+        elem_id="examples",
+    )
+    gr.Markdown(T("credits"), elem_classes="g-credits")
+    return dataset, samples
