@@ -93,6 +93,11 @@ def _card(app: AppInfo, error: str | None, texts: dict[str, str], chosen: str) -
             for page, file in pages
             if (first.folder / file).is_file()
         ]
+    known = [facts(v) for v in variants]
+    # The default's figure, or that of the first variant measured here (weights of others are not).
+    best = next((f for f in known if f.figure), known[0] if known else None)
+    if not variants:
+        error = None
     links.append({"href": f"/code/{app.name}/", "text": texts["code"]})
     if first and not error:
         links.append({"href": f"/docs#{app.name}", "text": texts["api"]})
@@ -104,7 +109,8 @@ def _card(app: AppInfo, error: str | None, texts: dict[str, str], chosen: str) -
         "picture": app.picture is not None,
         "picture_text": (app.picture_text or {}).get(chosen) or f"{texts['picture']}: {app.title[chosen]}",
         "error": error,
-        "facts": facts(first) if first else None,
+        "facts": best,
+        "of_variant": best.name if best and len(variants) > 1 else "",
         "models": len(variants),
         "links": links,
         "train": f"python -m apps.{app.name}.train --data PATH",
