@@ -101,7 +101,7 @@ def compact_weights(file: str | Path | BinaryIO, *, half: bool = True, optimizer
                 value = item[()]
                 if half and value.dtype == np.float32 and fits_float16(value):
                     value = value.astype(np.float16)
-                options = {"compression": "gzip", "compression_opts": 9, "shuffle": True}
+                options = {"compression": "gzip", "compression_opts": 6, "shuffle": True}
                 large = value.size >= MIN_ELEMENTS
                 copied = target.create_dataset(name, data=value, **(options if large else {}))
             for key, attribute in item.attrs.items():
