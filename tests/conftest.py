@@ -152,6 +152,8 @@ def open_page(browser) -> Iterator:
             **options,
         )
         contexts.append(context)
+        # The first opening of an app imports Gradio; a busy machine takes its time.
+        context.set_default_navigation_timeout(120_000)
         context.on("request", note)
         fresh = context.new_page()
         fresh.on("pageerror", lambda error: errors.append(str(error)))

@@ -167,17 +167,17 @@ def test_language_switch_of_an_app_page(open_page, made_up_url):
 def test_refusal_is_shown_in_a_notice(page, made_up_url):
     page.goto(f"{made_up_url}/greeter/")
     page.get_by_role("button", name="Greet", exact=True).click()
-    notice = page.get_by_text("The name is empty: type one.")
-    notice.wait_for()
-    assert page.get_by_text("This cannot be used").is_visible()
+    page.get_by_test_id("toast-text").get_by_text("The name is empty: type one.").wait_for()
 
 
 def test_api_page_and_its_panel_ask_nobody_else(page, made_up_url):
     page.goto(f"{made_up_url}/docs")
     page.get_by_text("Greet somebody.").wait_for()
     assert_fits(page)
-    page.goto(f"{made_up_url}/greeter/?view=api")
+    page.goto(f"{made_up_url}/greeter/")
+    page.get_by_text("Use via API").click()
     page.get_by_text("/predict").first.wait_for()
+    page.wait_for_timeout(1000)
 
 
 def test_the_browser_harness_notices_outside_requests(browser):

@@ -58,11 +58,21 @@ def facts(variant: Variant) -> Facts:
     figure, names = None, {"en": "not measured here", "es": "sin medir aquí"}
     if isinstance(headline.get("value"), int | float):
         figure, names = shown(str(headline.get("name", "score")), float(headline["value"]))
+    elif reported := _authors_result(variant):
+        figure = reported
+        names = {"en": "accuracy, its authors' figure", "es": "exactitud, según sus autores"}
     milliseconds = metrics.get("latency_ms")
     if isinstance(milliseconds, Mapping):
         milliseconds = milliseconds.get("median")
     latency = duration(float(milliseconds)) if isinstance(milliseconds, int | float) else None
     return Facts(variant.name, figure, names, megabytes(variant.onnx_bytes()), latency)
+
+
+def _authors_result(variant: Variant) -> str | None:
+    """The accuracy a model's authors report, for one that cannot be measured here; marked as theirs."""
+    reported = variant.settings.get("authors_result")
+    value = reported.get("top1") if isinstance(reported, Mapping) else None
+    return shown("accuracy", float(value))[0] if isinstance(value, int | float) else None
 
 
 def shown(name: str, value: float) -> tuple[str, dict[str, str]]:
