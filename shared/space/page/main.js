@@ -25,7 +25,7 @@ for (const link of document.querySelectorAll("[data-lang]")) {
 
 // --- Models, each loaded when it is first used.
 ort.env.wasm.numThreads = 1;  // More need headers that a static Space does not send.
-ort.env.wasm.wasmPaths = new URL("./ort/", import.meta.url).href;
+ort.env.wasm.wasmPaths = { wasm: new URL("./ort/ort-wasm-simd-threaded.wasm", import.meta.url).href };
 const models = await (await fetch("models.json")).json();
 const sessions = new Map();
 for (const model of models) {
