@@ -78,7 +78,7 @@ def test_a_table_comes_back_with_answers(page, gallery_url):
     )
     page.get_by_text("3 rows and 2 columns were read").wait_for(timeout=WAIT_MS)
     page.locator("#sa-classify").click()
-    page.get_by_text("1 rows have no text").wait_for(timeout=WAIT_MS)
+    page.get_by_text("Rows without a text, left without an answer: 1").wait_for(timeout=WAIT_MS)
     with page.expect_download() as download:
         page.get_by_role("button", name="Download the whole table").click()
     table = read_table(download.value.path())

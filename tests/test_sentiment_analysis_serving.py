@@ -244,7 +244,7 @@ def test_the_page_colours_words_and_says_them(predictor):
     shown = render.answer_html(result, explain(predictor, text, result), [], text, say)
     assert '<mark class="sa-f"' in shown
     assert '<mark class="sa-a"' in shown
-    assert "strongest class_positive “great”" in shown
+    assert "strongest class_positive quoted great" in shown
     assert shown.count('<i class="sa-') == 2
     assert "sa-line" not in render.answer_html(
         predictor.predict("good"), explain(predictor, "good", predictor.predict("good")), [], "good", say

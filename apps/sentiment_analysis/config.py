@@ -91,6 +91,7 @@ VARIANTS: dict[str, SentimentConfig] = {
         SentimentConfig(
             variant="sst2_bigru",
             model="bigru",
+            embedding_dim=96,
             epochs=10,
             batch_size=64,
             intermediate_limit=20_000,

@@ -138,15 +138,21 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         names, rows = outcome.columns, outcome.rows
         file_out = write_file("sentiment.csv", write_table(names, rows))
         counts = ", ".join(f"{label_text(k, say)}: {v:,}" for k, v in outcome.counts.items())
-        summary = say("table_done", rows=len(rows), seconds=f"{outcome.seconds:.1f}", counts=counts)
+        summary = say("table_done", rows=len(rows), seconds=f"{max(0.1, outcome.seconds):.1f}", counts=counts)
         if outcome.skipped:
             summary += " " + say("table_skipped", count=outcome.skipped)
         if len(rows) > SHOWN_ROWS:
             summary += " " + say("table_cut", count=SHOWN_ROWS)
-        short = [[_short(cell) for cell in row] for row in rows[:SHOWN_ROWS]]
+        chosen = [
+            names.index(column or tables.text_column(table)),
+            len(table.columns),
+            len(table.columns) + 1,
+        ]
+        short = [[_short(row[i]) for i in chosen] for row in rows[:SHOWN_ROWS]]
+        heads = [names[i] for i in chosen]
         return (
             summary,
-            gr.Dataframe(value={"headers": names, "data": short, "metadata": None}, visible=True),
+            gr.Dataframe(value={"headers": heads, "data": short, "metadata": None}, visible=True),
             gr.DownloadButton(value=file_out, interactive=True, visible=True),
             outcome.to_json(),
         )
@@ -194,8 +200,10 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                 both_button = gr.Button(T("compare"), variant="primary")
                 line = gr.HTML("", apply_default_css=False, padding=False)
                 with gr.Row(equal_height=False):
-                    left = gr.HTML(_empty(), apply_default_css=False, padding=False, min_width=300)
-                    right = gr.HTML(_empty(), apply_default_css=False, padding=False, min_width=300)
+                    with gr.Column(min_width=320):
+                        left = gr.HTML(_empty(), apply_default_css=False, padding=False)
+                    with gr.Column(min_width=320):
+                        right = gr.HTML(_empty(), apply_default_css=False, padding=False)
                 both_values = gr.JSON(visible=False)
                 gr.on(
                     [both_button.click, both_text.submit],
@@ -222,7 +230,12 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                 table_button = gr.Button(T("classify"), variant="primary", elem_id="sa-classify")
                 summary = gr.Markdown(elem_id="sa-summary")
                 result = gr.Dataframe(
-                    visible=False, interactive=False, wrap=True, max_height=460, label=T("result")
+                    visible=False,
+                    interactive=False,
+                    wrap=True,
+                    max_height=460,
+                    label=T("result"),
+                    column_widths=["60%", "20%", "20%"],
                 )
                 table_download = gr.DownloadButton(T("download_csv"), visible=False, variant="primary")
                 table_values = gr.JSON(visible=False)

@@ -97,7 +97,11 @@ def words_html(text: str, explanation: Explanation, say: Say) -> str:
         f'</span><span><i style="background:var(--sa-against)"></i>{html.escape(say("for", label=other))}</span></p>'
     )
     said = [
-        say("strongest", label=name, words=", ".join(f"“{w.text.strip('.,;:!?()')}”" for w in chosen))
+        say(
+            "strongest",
+            label=name,
+            words=", ".join(say("quoted", word=w.text.strip('.,;:!?()"“”')) for w in chosen),
+        )
         for name, chosen in ((target, _strong(scored, 1)), (other, _strong(scored, -1)))
         if chosen
     ]

@@ -162,8 +162,8 @@ class SentimentTask(Task):
         return pad([w[0] for w in windows])
 
     def keep_keras(self, config: SentimentConfig) -> bool:
-        """MiniLM's Keras file is as large as its graph; the README's command makes it again."""
-        return config.model != "minilm"
+        """Their Keras files are larger than their graphs; the README's commands make them again."""
+        return config.model == "bag_of_words"
 
     def save_assets(self, folder: Path, config: SentimentConfig, splits: Splits) -> None:
         if config.model != "bag_of_words":
