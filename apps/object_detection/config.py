@@ -34,8 +34,8 @@ class Config(TrainConfig):
     """
 
     batch_size: int = 8
-    epochs: int = 16
-    learning_rate: float = 1e-3
+    epochs: int = 14
+    learning_rate: float = 7e-4
     weight_decay: float = 0.02
     ema_momentum: float = 0.99
     image_height_px: int = 288

@@ -15,7 +15,7 @@ import numpy as np
 
 from apps.object_detection.config import Config
 from shared.data.pyramid import STRIDES
-from shared.layers.feature_pyramid import FeaturePyramid
+from shared.layers.feature_pyramid import feature_pyramid
 
 BACKBONE_STAGES = ("stem", "block1", "block2", "block3", "block4", "block5", "block6", "block7")
 PRIOR = 0.01
@@ -36,7 +36,7 @@ def build_detector(backbone: keras.Model, config: Config, num_classes: int) -> k
     """
     images = keras.Input((*config.image_size_px, 3), name="images")
     features = _features(backbone)(images)
-    levels = FeaturePyramid(config.channels, name="pyramid")(features)
+    levels = feature_pyramid(features, config.channels)
 
     def tower(name: str) -> list[keras.KerasTensor]:
         outputs = levels

@@ -18,7 +18,7 @@ from shared.runtime import predictor
 
 FILL = 127
 """Grey of the border around a picture: zero after normalization."""
-CANDIDATE_SCORE = 0.02
+CANDIDATE_SCORE = 0.01
 """Boxes below this score are never kept, whatever the visitor asks for."""
 MAX_CANDIDATES = 1000
 MAX_DETECTIONS = 300
@@ -95,7 +95,7 @@ class Candidates:
     def select(
         self,
         class_names: Sequence[str],
-        score_threshold: float | Mapping[str, float],
+        score_threshold: float,
         iou_threshold: float,
         classes: Sequence[str] | None = None,
     ) -> Detections:
@@ -103,15 +103,11 @@ class Candidates:
 
         Args:
             class_names: All classes.
-            score_threshold: Lowest score kept; one number, or one a class.
+            score_threshold: Lowest score kept, in [0, 1].
             iou_threshold: See `non_maximum_suppression`.
             classes: Only these; all when None.
         """
-        if isinstance(score_threshold, Mapping):
-            floor = np.array([score_threshold[name] for name in class_names], np.float32)[self.class_ids]
-        else:
-            floor = np.float32(score_threshold)
-        keep = self.scores >= floor
+        keep = self.scores >= score_threshold
         if classes is not None:
             wanted = [i for i, name in enumerate(class_names) if name in set(classes)]
             keep &= np.isin(self.class_ids, wanted)
@@ -143,7 +139,8 @@ def decode(logits: np.ndarray, num_classes: int, placement: Placement) -> Candid
     point, class_ids = np.nonzero(scores >= CANDIDATE_SCORE)
     best = np.argsort(-scores[point, class_ids], kind="stable")[:MAX_CANDIDATES]
     point, class_ids = point[best], class_ids[best]
-    sides = logits[point, num_classes:].reshape(len(point), 4, -1).astype(np.float32)
+    bins = (logits.shape[-1] - num_classes) // 4
+    sides = logits[point, num_classes:].reshape(len(point), 4, bins).astype(np.float32)
     sides = np.exp(sides - sides.max(axis=-1, keepdims=True))
     sides = sides @ np.arange(sides.shape[-1], dtype=np.float32) / sides.sum(axis=-1)
     sides *= strides[point, None]
@@ -159,8 +156,7 @@ def decode(logits: np.ndarray, num_classes: int, placement: Placement) -> Candid
 class Processor(predictor.Processor):
     """Picture -> `Detections`.
 
-    Settings: `image_size_px`, `class_names`, `score_threshold` (one number, or one a class),
-    `iou_threshold`.
+    Settings: `image_size_px`, `class_names`, `score_threshold`, `iou_threshold`.
     """
 
     def __init__(self, settings: Mapping[str, Any], folder: Path):

@@ -149,7 +149,7 @@ class ValidationMap(keras.callbacks.Callback):
 
 
 def calibrate(model: keras.Model, config: Config, splits: Splits) -> dict[str, Any]:
-    """Choose on validation: the suppression threshold by mAP, each class's score threshold by F1."""
+    """Choose on validation: the suppression threshold by mAP, the score threshold by the mean F1 of classes."""
     names = splits.info["class_names"]
     candidates = ModelCandidates(splits.validation, config, len(names))(model)
     truths = [truth_of(e) for e in splits.validation]
@@ -161,11 +161,10 @@ def calibrate(model: keras.Model, config: Config, splits: Splits) -> dict[str, A
     for iou, scores in by_iou.items():
         print(f"  suppression at IoU {iou}: validation map50 {scores.map50:.4f}, map {scores.map:.4f}")
     detections = [c.select(names, 0.0, best) for c in candidates]
-    thresholds = {}
-    for index, name in enumerate(names):
-        rows = match_counts(truths, detections, index)
-        thresholds[name] = max(rows, key=lambda row: row["f1"])["threshold"] if rows else 0.3
-    return {"iou_threshold": best, "score_threshold": thresholds}
+    curves = [rows for i in range(len(names)) if (rows := match_counts(truths, detections, i))]
+    # One threshold for all classes, because the demo has one slider: the best mean F1.
+    f1 = np.mean([[row["f1"] for row in rows] for rows in curves], axis=0)
+    return {"iou_threshold": best, "score_threshold": curves[0][int(f1.argmax())]["threshold"]}
 
 
 def match(

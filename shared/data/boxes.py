@@ -47,6 +47,11 @@ class BoxImage:
     size_px: tuple[int, int]
     name: str
 
+    @property
+    def input(self) -> Path | bytes:
+        """What a predictor is given of it."""
+        return self.source
+
 
 BoxSplits = dict[str, list[BoxImage]]
 

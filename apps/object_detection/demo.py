@@ -1,0 +1,325 @@
+"""The page: one picture with sliders that answer at once, and several pictures to a table of counts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+import numpy as np
+
+from apps.object_detection import answers
+from apps.object_detection.answers import Detector
+from apps.object_detection.demo_texts import T, class_meaning, refusal
+from apps.object_detection.drawing import draw_boxes
+from apps.object_detection.presets import PRESET_PREFIX, SUGGESTED
+from shared.data.images import encode_png
+from shared.demo.downloads import write_file
+from shared.demo.errors import friendly
+from shared.demo.i18n import language_of
+from shared.demo.page import footer, header, model_choice
+from shared.demo.photo import photo_input
+from shared.results import Detections
+from shared.runtime.predictor import ModelStore
+
+EXAMPLES = Path(__file__).parent / "examples"
+
+
+def build_demo(models: ModelStore) -> gr.Blocks:
+    """The whole page for the published variants."""
+    detector = Detector(models)
+    with gr.Blocks(title="Object detection", analytics_enabled=False) as demo:
+        header(T("title"), T("subtitle"))
+        model = model_choice(models)
+        with gr.Tabs():
+            with gr.Tab(T("one")):
+                _one_tab(models, detector, model)
+            with gr.Tab(T("many")):
+                _many_tab(models, detector, model)
+        footer(models)
+    return demo
+
+
+def _controls(models: ModelStore, prefix: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
+    """Confidence, overlap and class filter, starting where the default variant was calibrated."""
+    settings = models.variants[models.default].settings
+    score = gr.Slider(
+        0.02,
+        0.98,
+        settings["score_threshold"],
+        step=0.01,
+        label=T("score"),
+        info=T("score_info"),
+        elem_id=f"{prefix}-score",
+    )
+    iou = gr.Slider(
+        0.05,
+        0.95,
+        settings["iou_threshold"],
+        step=0.05,
+        label=T("iou"),
+        info=T("iou_info"),
+        elem_id=f"{prefix}-iou",
+    )
+    names = list(settings["class_names"])
+    classes = gr.CheckboxGroup(names, value=names, label=T("classes"), elem_id=f"{prefix}-classes")
+    return score, iou, classes
+
+
+def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            photo = photo_input(label=T("photo"), height=320, elem_id="photo")
+            button = gr.Button(T("find"), variant="primary")
+            score, iou, classes = _controls(models, "one")
+            _examples(photo)
+            with gr.Accordion(T("preset"), open=False):
+                preset = gr.Textbox(
+                    label=T("preset_name"), info=T("preset_info"), max_lines=1, elem_id="preset"
+                )
+        with gr.Column(scale=3, min_width=300):
+            picture = gr.Image(
+                label=T("answer"), interactive=False, format="png", elem_id="picture", buttons=["fullscreen"]
+            )
+            summary = gr.Markdown(elem_id="summary")
+            table = gr.Dataframe(
+                headers=[T("label"), T("name"), T("count"), T("mean_score")],
+                datatype=["str", "str", "number", "number"],
+                label=T("counts"),
+                interactive=False,
+                wrap=True,
+                elem_id="counts",
+            )
+            with gr.Row():
+                coco = gr.DownloadButton(T("download_coco"), visible=False, elem_id="coco", min_width=110)
+                table_file = gr.DownloadButton(T("download_csv"), visible=False, elem_id="csv", min_width=110)
+                png = gr.DownloadButton(T("download_png"), visible=False, elem_id="png", min_width=110)
+            with gr.Accordion(T("json"), open=False):
+                result = gr.JSON(show_label=False)
+
+    def answer(
+        photo: str,
+        model: str,
+        score: float | None,
+        iou: float | None,
+        classes: Sequence[str] | None,
+        preset: str,
+        request: gr.Request,
+    ) -> tuple[Any, ...]:
+        name = _model_name(model, preset)
+        _check_thresholds(score, iou)
+        image, found = detector.find(photo, name)
+        wanted = None if name != model else _check_classes(classes, found.class_names)
+        detections = found.select(score, iou, wanted)
+        drawn = draw_boxes(image, detections)
+        height, width = image.shape[:2]
+        says = {"width": width, "height": height, "ms": found.network_ms, "count": len(detections)}
+        key = "summary" if len(detections) else "nothing"
+        text = T.say(key, request, classes=", ".join(found.class_names[:12]), **says)
+        content = detections.to_json() | {"model": name}
+        stem = Path(photo).stem
+        return (
+            content,
+            drawn,
+            text,
+            count_rows(detections, language_of(request)),
+            *_downloads([(Path(photo).name, detections)], drawn, stem),
+        )
+
+    @friendly
+    def predict(
+        photo: str | None,
+        model: str,
+        score: float | None,
+        iou: float | None,
+        classes: list[str] | None,
+        preset: str,
+        request: gr.Request,
+    ) -> tuple[Any, ...]:
+        """Find, name and count the objects of one picture.
+
+        Args:
+            photo: The picture file.
+            model: Name of the variant.
+            score: Lowest confidence shown, 0 to 1; the model's own when null.
+            iou: Overlap above which two boxes of a class count as one object, 0 to 1; the model's own when null.
+            classes: Only these classes; all when null.
+            preset: Name of a Keras-Hub detector to use instead, or empty.
+        """
+        if not photo:
+            raise refusal("none")
+        return answer(photo, model, score, iou, classes, preset, request)
+
+    @friendly
+    def adjust(
+        photo: str | None,
+        model: str,
+        score: float,
+        iou: float,
+        classes: list[str],
+        preset: str,
+        request: gr.Request,
+    ) -> tuple[Any, ...]:
+        if not photo:
+            return (gr.skip(),) * len(outputs)
+        return answer(photo, model, score, iou, classes, preset, request)
+
+    outputs = [result, picture, summary, table, coco, table_file, png]
+    inputs = [photo, model, score, iou, classes, preset]
+    gr.on(
+        [button.click, photo.upload, preset.submit],
+        predict,
+        inputs,
+        outputs,
+        api_name="predict",
+        concurrency_limit=4,
+    )
+    live = {"fn": adjust, "inputs": inputs, "outputs": outputs, "api_visibility": "private"}
+    # Only the last position of a dragged slider is answered, without the veil of a running job.
+    for control in (score, iou, classes):
+        control.input(**live, trigger_mode="always_last", show_progress="hidden", concurrency_limit=4)
+    model.input(
+        lambda name: _reset(models, name),
+        model,
+        [score, iou, classes],
+        api_visibility="private",
+        queue=False,
+    ).then(**live, concurrency_limit=4)
+
+
+def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
+    with gr.Row(equal_height=False):
+        with gr.Column(scale=2, min_width=300):
+            files = gr.File(label=T("photos"), file_count="multiple", height=220, elem_id="files")
+            button = gr.Button(T("find"), variant="primary")
+            score, iou, classes = _controls(models, "many")
+        with gr.Column(scale=3, min_width=300):
+            summary = gr.Markdown(elem_id="many-summary")
+            table = gr.Dataframe(
+                headers=_many_headers(models, models.default),
+                label=T("table"),
+                interactive=False,
+                wrap=True,
+                elem_id="table",
+            )
+            with gr.Row():
+                coco = gr.DownloadButton(T("download_coco"), visible=False, min_width=110)
+                counts = gr.DownloadButton(T("download_csv"), visible=False, min_width=110)
+            with gr.Accordion(T("json"), open=False):
+                result = gr.JSON(show_label=False)
+
+    @friendly
+    def predict_many(
+        files: list[str] | None,
+        model: str,
+        score: float | None,
+        iou: float | None,
+        classes: list[str] | None,
+        request: gr.Request,
+    ) -> tuple[Any, ...]:
+        """Count objects in several pictures; the table says which could not be read, and why.
+
+        Args:
+            files: The picture files.
+            model: Name of the variant.
+            score: Lowest confidence counted, 0 to 1; the model's own when null.
+            iou: Overlap above which two boxes of a class count as one object, 0 to 1; the model's own when null.
+            classes: Only these classes; all when null.
+        """
+        if not files:
+            raise refusal("none_many")
+        if len(files) > answers.MAX_PHOTOS:
+            raise refusal("too_many", limit=answers.MAX_PHOTOS, count=len(files))
+        _check_thresholds(score, iou)
+        wanted = _check_classes(classes, detector.class_names(model))
+        language = language_of(request)
+        rows, results = answers.rows_of(detector, files, model, score, iou, wanted, language)
+        total = sum(len(found) for _, found in results)
+        return (
+            {"pictures": rows, "model": model},
+            T.say("summary_many", request, count=total, pictures=len(results)),
+            gr.Dataframe([list(row.values()) for row in rows], headers=_many_headers(models, model)),
+            gr.DownloadButton(value=write_file("boxes.json", answers.coco_json(results)), visible=True),
+            gr.DownloadButton(value=write_file("counts.csv", answers.counts_csv(rows)), visible=True),
+        )
+
+    outputs = [result, summary, table, coco, counts]
+    inputs = [files, model, score, iou, classes]
+    button.click(predict_many, inputs, outputs, api_name="predict_many", concurrency_limit=2)
+    model.input(
+        lambda name: _reset(models, name),
+        model,
+        [score, iou, classes],
+        api_visibility="private",
+        queue=False,
+    )
+
+
+def count_rows(found: Detections, language: str) -> list[list[Any]]:
+    """Rows of the counts table: class, meaning, count and mean confidence."""
+    rows = []
+    for index, (name, count) in enumerate(found.counts().items()):
+        if count or len(found.class_names) <= 12:
+            scores = found.scores[found.class_ids == index]
+            mean = round(float(scores.mean()), 2) if count else None
+            rows.append([name, class_meaning(name, language), count, mean])
+    return rows
+
+
+def _downloads(
+    results: list[tuple[str, Detections]], drawn: np.ndarray, stem: str
+) -> tuple[gr.DownloadButton, ...]:
+    return (
+        gr.DownloadButton(value=write_file(f"{stem}.json", answers.coco_json(results)), visible=True),
+        gr.DownloadButton(value=write_file(f"{stem}.csv", answers.boxes_csv(results)), visible=True),
+        gr.DownloadButton(value=write_file(f"{stem}.png", encode_png(drawn)), visible=True),
+    )
+
+
+def _many_headers(models: ModelStore, model: str) -> list[Any]:
+    return [T("file"), *models.variants[model].settings["class_names"], T("total"), T("remark")]
+
+
+def _reset(models: ModelStore, name: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
+    """Another model: its own thresholds and classes."""
+    settings = models.variants[name].settings
+    names = list(settings["class_names"])
+    return (
+        gr.Slider(value=settings["score_threshold"]),
+        gr.Slider(value=settings["iou_threshold"]),
+        gr.CheckboxGroup(choices=names, value=names),
+    )
+
+
+def _model_name(model: str, preset: str | None) -> str:
+    """A variant, or a Keras-Hub detector; a visitor may name published presets, not files of the server."""
+    name = (preset or "").strip()
+    if not name:
+        return model
+    if not re.fullmatch(r"[a-z0-9_]{3,80}", name) or Path(name).exists():
+        raise refusal("preset_unknown", value=repr(name[:80]), known=", ".join(SUGGESTED))
+    return PRESET_PREFIX + name
+
+
+def _check_thresholds(score: float | None, iou: float | None) -> None:
+    for key, value in (("score_range", score), ("iou_range", iou)):
+        if value is not None and not 0 <= value <= 1:
+            raise refusal(key, value=value)
+
+
+def _check_classes(classes: Sequence[str] | None, known: Sequence[str]) -> list[str] | None:
+    if classes is None:
+        return None
+    for name in classes:
+        if name not in known:
+            raise refusal("unknown_class", value=repr(name), known=", ".join(known))
+    return list(classes)
+
+
+def _examples(photo: gr.Image) -> None:
+    rows = [[str(path)] for path in sorted(EXAMPLES.glob("*.jpg"))]
+    if rows:
+        gr.Examples(rows, [photo], label=T("examples"), cache_examples=False)
+        gr.Markdown(T("credits"), elem_classes="g-subtitle")
