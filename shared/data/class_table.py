@@ -129,7 +129,9 @@ def read_class_list(path: Path) -> ClassTable:
                 f"{path.name}:{line}: class {name!r} stands in line {names.index(name) + 1} already"
             )
         if parts and colour is None:
-            problems.append(f"{path.name}:{line}: {' '.join(parts)!r} is not a colour of three numbers 0 to 255")
+            problems.append(
+                f"{path.name}:{line}: {' '.join(parts)!r} is not a colour of three numbers 0 to 255"
+            )
         elif colour is not None and colour in colours:
             problems.append(
                 f"{path.name}:{line}: colour {colour} belongs to {names[colours.index(colour)]!r} already"
@@ -139,7 +141,9 @@ def read_class_list(path: Path) -> ClassTable:
     coloured = [c is not None for c in colours]
     if any(coloured) and not all(coloured) and not problems:
         missing = [n for n, c in zip(names, coloured, strict=True) if not c]
-        problems.append(f"{path.name}: all classes have a colour or none has; without one: {', '.join(missing)}")
+        problems.append(
+            f"{path.name}: all classes have a colour or none has; without one: {', '.join(missing)}"
+        )
     trained = [n for n in names if n.lower() not in VOID_NAMES]
     if not problems and not 2 <= len(trained) <= MAX_CLASSES:
         problems.append(f"{path.name}: needs 2 to {MAX_CLASSES} classes besides void, has {len(trained)}")

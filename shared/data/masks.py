@@ -204,7 +204,11 @@ def _find_folders(root: Path) -> tuple[list[tuple[str, Path, Path]], bool]:
         for name in names:
             folder = root / name
             annotated = next(
-                (root / f"{name}{end}" for end in ("annot", "_labels", "_masks") if (root / f"{name}{end}").is_dir()),
+                (
+                    root / f"{name}{end}"
+                    for end in ("annot", "_labels", "_masks")
+                    if (root / f"{name}{end}").is_dir()
+                ),
                 None,
             )
             inside = _beside(folder, _IMAGES, _MASKS)

@@ -1,0 +1,7 @@
+"""Export again from the stored Keras model: `python -m apps.segmentation.export --variant road_scenes`."""
+
+from apps.segmentation.task import TASK
+from shared.runtime.export import main
+
+if __name__ == "__main__":
+    main(TASK)
