@@ -49,9 +49,16 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
         with gr.Column(scale=1, min_width=300):
             label = gr.Label(label=T("answer"), num_top_classes=10, elem_id="answer")
             remark = gr.Markdown(elem_id="remark")
-            choice = gr.Radio(label=T("class"), info=T("where_info"), visible=False, elem_id="class")
+            choice = gr.Radio(label=T("where"), info=T("where_info"), visible=False, elem_id="class")
             heat = gr.Image(
-                label=T("where"), interactive=False, visible=False, format="jpeg", height=340, elem_id="heat"
+                label=T("where"),
+                show_label=False,
+                interactive=False,
+                visible=False,
+                format="jpeg",
+                height=340,
+                buttons=["download", "fullscreen"],
+                elem_id="heat",
             )
             with gr.Accordion(T("json"), open=False):
                 result = gr.JSON(show_label=False)
@@ -187,6 +194,7 @@ def _many_tab(models: ModelStore, model: gr.Radio) -> None:
                 label=T("table"),
                 interactive=False,
                 wrap=True,
+                column_widths=["28%", "23%", "17%", "32%"],
                 elem_id="table",
             )
             download = gr.DownloadButton(T("download_csv"), visible=False)
@@ -210,10 +218,13 @@ def _many_tab(models: ModelStore, model: gr.Radio) -> None:
             raise refusal("too_many", limit=answers.MAX_PHOTOS, count=len(files))
         loaded, language = answers.predictor(models, model), language_of(request)
         rows = answers.rows_of(loaded, files, threshold=threshold, language=language)
-        shown = [
-            [row["file"], class_name(row["label"], language), row["probability"], row["remark"]]
-            for row in rows
-        ]
+        shown = {
+            "headers": [T.say(key, request) for key in ("file", "label", "probability", "remark")],
+            "data": [
+                [row["file"], class_name(row["label"], language), _short(row["probability"]), row["remark"]]
+                for row in rows
+            ],
+        }
         csv = write_file("classes.csv", answers.to_csv(rows))
         return {"photos": rows, "model": model}, shown, gr.DownloadButton(value=csv, visible=True)
 
@@ -224,6 +235,10 @@ def _many_tab(models: ModelStore, model: gr.Radio) -> None:
         api_name="predict_many",
         concurrency_limit=4,
     )
+
+
+def _short(probability: float | None) -> float | None:
+    return None if probability is None else round(probability, 3)
 
 
 def _examples(models: ModelStore) -> tuple[gr.Dataset | None, list[tuple[str, str]]]:

@@ -25,9 +25,8 @@ T = Texts(
         "from different sides. A new last layer is fitted on what the network sees in them. Your photos stay on "
         "this server for about an hour and are used for nothing else.",
         "classes": "Number of classes",
-        "name": "Name of class {number}",
-        "photos": "Its photos",
-        "add": "or take one now",
+        **{f"name_{n}": f"Name of class {n}" for n in range(1, MAX_CLASSES + 1)},
+        **{f"photos_{n}": f"Photos of class {n}" for n in range(1, MAX_CLASSES + 1)},
         "learn": "Learn",
         "learned": "**{right} of {photos} photos were right** ({accuracy:.0%}) while the model that judged them had "
         "not seen them; guessing the most frequent class gives {chance:.0%}. It took {seconds:.1f} s.",
@@ -56,9 +55,8 @@ T = Texts(
         "distintos lados. Se ajusta una última capa nueva sobre lo que la red ve en ellas. Tus fotos quedan en este "
         "servidor una hora aproximadamente y no se usan para nada más.",
         "classes": "Número de clases",
-        "name": "Nombre de la clase {number}",
-        "photos": "Sus fotos",
-        "add": "o toma una ahora",
+        **{f"name_{n}": f"Nombre de la clase {n}" for n in range(1, MAX_CLASSES + 1)},
+        **{f"photos_{n}": f"Fotos de la clase {n}" for n in range(1, MAX_CLASSES + 1)},
         "learn": "Aprender",
         "learned": "**{right} de {photos} fotos fueron correctas** ({accuracy:.0%}) sin que el modelo que las juzgó "
         "las hubiera visto; decir siempre la clase más frecuente da un {chance:.0%}. Tardó {seconds:.1f} s.",
@@ -100,12 +98,14 @@ def teach_tab(models: ModelStore) -> None:
         for number in range(1, MAX_CLASSES + 1):
             with gr.Row(visible=number <= FIRST_CLASSES, equal_height=True) as row:
                 with gr.Column(scale=1, min_width=180):
-                    # Labels with a number in them are too many for markers; the number speaks both languages.
-                    names.append(gr.Textbox(label=f"{number}", max_length=40, elem_id=f"teach-name-{number}"))
+                    names.append(
+                        gr.Textbox(label=T(f"name_{number}"), max_length=40, elem_id=f"teach-name-{number}")
+                    )
                 with gr.Column(scale=3, min_width=260):
                     photos.append(
                         gr.Gallery(
-                            label=T("photos"),
+                            label=T(f"photos_{number}"),
+                            show_label=False,
                             type="filepath",
                             sources=["upload", "webcam", "clipboard"],
                             columns=6,
@@ -135,7 +135,7 @@ def teach_tab(models: ModelStore) -> None:
                 keras = gr.DownloadButton(T("keras"))
                 archive = gr.DownloadButton(T("zip"))
             gr.Markdown(T("properly"))
-            command = gr.Code(language="shell", show_label=False, interactive=False)
+            command = gr.Code(language="shell", show_label=False, interactive=False, lines=1)
             gr.Markdown(T("join"))
             gr.Code(
                 teach_files.keras_snippet(variant), language="python", show_label=False, interactive=False

@@ -50,7 +50,8 @@ class FastBiasSGD(keras.optimizers.SGD):
         self.bias_factor = bias_factor
 
     def update_step(self, gradient, variable, learning_rate):
-        if variable.name == "beta":
+        # The backend's variable comes in; Keras's own, with the name it was made with, stands at its index.
+        if self._trainable_variables[self._get_variable_index(variable)].name == "beta":
             learning_rate = learning_rate * self.bias_factor
         super().update_step(gradient, variable, learning_rate)
 

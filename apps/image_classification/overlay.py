@@ -31,7 +31,7 @@ def colorize(heat: np.ndarray) -> np.ndarray:
     return _STOPS[low] * (1 - share) + _STOPS[low + 1] * share
 
 
-def overlay(image: np.ndarray, heat: np.ndarray, opacity: float = 0.65) -> np.ndarray:
+def overlay(image: np.ndarray, heat: np.ndarray, opacity: float = 0.8) -> np.ndarray:
     """The photo in grey where the class was not seen, in colour where it was.
 
     Args:
@@ -43,7 +43,7 @@ def overlay(image: np.ndarray, heat: np.ndarray, opacity: float = 0.65) -> np.nd
         uint8 `(h, w, 3)`.
     """
     grey = image.mean(axis=-1, keepdims=True)
-    strength = (np.sqrt(np.clip(heat, 0, 1)) * opacity)[..., None]
+    strength = (np.clip(heat, 0, 1) * opacity)[..., None]
     base = grey * 0.45 + image * 0.35 + 30
     return np.clip(base * (1 - strength) + colorize(heat) * strength, 0, 255).astype(np.uint8)
 
