@@ -76,9 +76,7 @@ class Detections:
 
     def counts(self) -> dict[str, int]:
         """Objects by class, zero included."""
-        return {
-            name: int(np.count_nonzero(self.class_ids == i)) for i, name in enumerate(self.class_names)
-        }
+        return {name: int(np.count_nonzero(self.class_ids == i)) for i, name in enumerate(self.class_names)}
 
     def to_json(self) -> dict[str, Any]:
         """Image size, counts and one entry an object."""
