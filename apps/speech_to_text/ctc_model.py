@@ -11,36 +11,6 @@ from apps.speech_to_text.config import SpeechConfig
 from apps.speech_to_text.ctc_decoding import CHARACTERS
 
 
-@keras.saving.register_keras_serializable(package="speech_to_text")
-class FrameMask(keras.layers.Layer):
-    """Sets padded frames to zero; with `stride` also takes the mask down to the frames that are left."""
-
-    def __init__(self, stride: int = 1, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.stride = stride
-
-    def call(self, x, mask):
-        return x * mask[:, :: self.stride, None]
-
-    def get_config(self):
-        return {**super().get_config(), "stride": self.stride}
-
-
-@keras.saving.register_keras_serializable(package="speech_to_text")
-class AttentionMask(keras.layers.Layer):
-    """Frame mask `(batch, frames)` -> attention mask `(batch, 1, frames / stride)` of booleans."""
-
-    def __init__(self, stride: int = 1, **kwargs: Any):
-        super().__init__(**kwargs)
-        self.stride = stride
-
-    def call(self, mask):
-        return mask[:, None, :: self.stride] > 0.5
-
-    def get_config(self):
-        return {**super().get_config(), "stride": self.stride}
-
-
 def _feed_forward(x: Any, config: SpeechConfig, name: str) -> Any:
     y = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
     y = keras.layers.Dense(4 * config.dim, activation="silu", name=f"{name}_in")(y)
@@ -53,7 +23,7 @@ def _convolution(x: Any, mask: Any, config: SpeechConfig, name: str) -> Any:
     y = keras.layers.LayerNormalization(name=f"{name}_norm")(x)
     gate = keras.layers.Dense(config.dim, activation="sigmoid", name=f"{name}_gate")(y)
     y = keras.layers.Dense(config.dim, name=f"{name}_in")(y) * gate
-    y = FrameMask(config.subsampling, name=f"{name}_mask")(y, mask)
+    y = keras.layers.Multiply(name=f"{name}_mask")([y, mask])
     y = keras.layers.DepthwiseConv1D(config.kernel_size, padding="same", name=f"{name}_depthwise")(y)
     # Layer instead of batch normalization: batches of speech are small and padded.
     y = keras.layers.LayerNormalization(name=f"{name}_inner_norm")(y)
@@ -85,6 +55,8 @@ def build_conformer(config: SpeechConfig) -> keras.Model:
     """
     features = keras.Input((None, config.num_mels), name="features")
     mask = keras.Input((None,), name="mask")
+    # Library layers alone: the file then loads without this module.
+    kept = keras.layers.Reshape((-1, 1), name="mask_column")(mask)
     x = features
     stride = 1
     for index in range(2):
@@ -93,13 +65,16 @@ def build_conformer(config: SpeechConfig) -> keras.Model:
         x = keras.layers.Conv1D(
             config.dim, 3, strides=step, padding="same", activation="silu", name=f"subsample_{index}"
         )(x)
-        x = FrameMask(stride, name=f"subsample_mask_{index}")(x, mask)
+        if step > 1:
+            kept = keras.layers.MaxPooling1D(step, padding="same", name=f"mask_{index}")(kept)
+        # Padding stays silent, or a recording's answer would depend on its neighbours in the batch.
+        x = keras.layers.Multiply(name=f"subsample_mask_{index}")([x, kept])
     x = keras.layers.Dropout(config.dropout)(keras.layers.Dense(config.dim, name="project")(x))
-    attention_mask = AttentionMask(config.subsampling, name="attention_mask")(mask)
+    attention_mask = ops.greater(keras.layers.Permute((2, 1), name="mask_row")(kept), 0.5)
     for block in range(config.blocks):
         x = _feed_forward(x, config, f"block{block}_feed_a")
         x = _attention(x, attention_mask, config, f"block{block}_attention")
-        x = _convolution(x, mask, config, f"block{block}_conv")
+        x = _convolution(x, kept, config, f"block{block}_conv")
         x = _feed_forward(x, config, f"block{block}_feed_b")
         x = keras.layers.LayerNormalization(name=f"block{block}_norm")(x)
     logits = keras.layers.Dense(len(CHARACTERS) + 1, name="logits")(x)

@@ -99,7 +99,14 @@ def publish_whisper(config: SpeechConfig, wheel: str | None = None, limit: int =
             "parity_max_abs_difference": parity,
             "onnx_bytes": variant.onnx_bytes(),
             "evaluate_command": f"python -m apps.speech_to_text.evaluate --variant {config.variant} --data PATH",
-            "train": {"command": "python -m apps.speech_to_text.import_whisper", "epochs": 0, "seed": 0},
+            "train": {
+                "command": "python -m apps.speech_to_text.import_whisper",
+                "epochs": 0,
+                "seed": 0,
+                "duration_s": 0.0,
+                "machine": environment.machine(),
+            },
+            "diagnosis": {"verdict": "not trained here", "reason": "imported weights", "advice": ""},
         }
         if config.data:
             examples = TASK.load_splits(config).test
@@ -110,7 +117,6 @@ def publish_whisper(config: SpeechConfig, wheel: str | None = None, limit: int =
             metrics["headline"]["value"] = evaluation.metrics[TASK.headline]
             metrics["examples"]["test"] = len(examples)
             metrics["evaluate_s"] = round(time.monotonic() - begun, 1)
-            metrics["train"]["machine"] = environment.machine()
             print(f"Test ({len(examples)} recordings): {evaluation.metrics}")
         write_json(folder / "metrics.json", metrics)
         write_text(folder / "MODEL_CARD.md", model_card(TASK, config, metrics))

@@ -11,7 +11,9 @@ from apps.speech_to_text.features import power_spectrum
 SILENCE_DBFS = -60.0
 """Quieter than this everywhere: nothing to recognize."""
 MIN_RANGE_DB = 9.0
-"""Speech rises and falls by more, between syllables and pauses."""
+"""Speech rises and falls by more, between syllables and pauses; a noise with less and a flat spectrum is noise."""
+STEADY_DB = 4.0
+"""A sound that varies by less is a tone or a hum, whatever its spectrum."""
 FLAT_SPECTRUM = 0.2
 """Geometric over arithmetic mean of a frame's spectrum, 0.56 for white noise; vowels are far below."""
 
@@ -35,7 +37,7 @@ class Activity:
     @property
     def may_be_speech(self) -> bool:
         """False for silence and for steady noise."""
-        if self.level_dbfs < SILENCE_DBFS:
+        if self.level_dbfs < SILENCE_DBFS or self.range_db < STEADY_DB:
             return False
         return not (self.range_db < MIN_RANGE_DB and self.flatness > FLAT_SPECTRUM)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 
@@ -22,6 +23,14 @@ from apps.speech_to_text.whisper_words import timed_words, token_times
 from shared.results import Segment, Transcript, Word
 
 WINDOW = WINDOW_S * SAMPLE_RATE_HZ
+HOPELESS_RATIO = 3.0
+"""An answer that compresses better than this after every temperature was tried is left out."""
+DOUBTFUL_NO_SPEECH = 0.3
+INVENTIONS = {
+    "", "bye", "oh", "so", "thank you", "thank you for watching", "thank you very much", "thanks for watching",
+    "uh", "whoa", "yeah", "you",
+}  # fmt: skip
+"""What Whisper writes for silence, noise and music; believed only when the model is sure that someone speaks."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,8 +188,14 @@ class Transcriber:
         return unlikely and found.no_speech_probability <= options.no_speech_threshold
 
     def _is_invented(self, found: Hypothesis, options: TranscribeOptions) -> bool:
-        """Whether a last answer that never passed the checks, or a doubtful one on silence, is left out."""
-        return found.repeated or compression_ratio(self._decode(found.tokens)) > 3.0
+        """Whether to leave an answer out: one that repeats itself still, or what Whisper writes for no speech."""
+        text = self._decode(found.tokens)
+        if found.repeated or compression_ratio(text) > HOPELESS_RATIO:
+            return True
+        doubtful = found.no_speech_probability > DOUBTFUL_NO_SPEECH
+        unlikely = found.average_log_probability < options.log_probability_threshold
+        invention = re.sub(r"[^a-z ]", "", text.lower()).strip() in INVENTIONS
+        return (doubtful and (unlikely or invention)) or (unlikely and invention)
 
     def _words(self, audio, found, samples, seek, total, options) -> list[Word]:
         pairs = [
@@ -246,8 +261,9 @@ def share_words(segments: list[Segment], words: list[Word]) -> list[Segment]:
         count = len(segment.text.split())
         own, rest = rest[:count], rest[count:]
         if own:
-            segment = dataclasses.replace(
-                segment, words=own, start_s=own[0].start_s, end_s=max(own[-1].end_s, own[0].start_s)
-            )
+            # The model's own closing time is firmer than the end of a last word, which may run into a pause.
+            if own[-1].start_s < segment.end_s < own[-1].end_s:
+                own[-1] = dataclasses.replace(own[-1], end_s=segment.end_s)
+            segment = dataclasses.replace(segment, words=own, start_s=own[0].start_s, end_s=own[-1].end_s)
         shared.append(segment)
     return shared

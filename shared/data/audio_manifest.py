@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from shared.data.tfds_builder import prepared_builder
 from shared.files.audio import load_audio, normalize_audio
 from shared.files.errors import DataError
 
@@ -79,7 +80,7 @@ def load_audio_manifest(
 ) -> UtteranceSplits:
     """Read a folder of recordings.
 
-    Missing validation and test splits are drawn, a tenth each: whole speakers where there are at least three,
+    Missing validation and test splits are drawn, a tenth each: whole speakers where there are enough of them,
     else single recordings (which the notes say).
 
     Args:
@@ -165,15 +166,7 @@ def load_tfds_speech(
     import tensorflow_datasets as tfds
 
     name = name.removeprefix("tfds:")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Network, checksum, unknown name: TFDS has a dozen kinds.
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise DataError(
-            [f"tfds:{name}: {type(error).__name__}: {reason}"],
-            "See tensorflow.org/datasets/catalog for names; --data_dir names a folder with prepared data sets.",
-        ) from error
+    builder = prepared_builder(name, data_dir)
     features = builder.info.features
     audio_key = next((k for k in ("audio", "speech") if k in features), None)
     text_key = next((k for k in ("text", "text_normalized", "label") if k in features), None)
@@ -230,11 +223,13 @@ def complete_splits(
                 "Put each speaker into one split, or pass --share_speakers: the score then says nothing about "
                 "new voices.",
             )
-    for split, share in (("test", TEST_SHARE), ("validation", VALIDATION_SHARE)):
-        if splits[split]:
-            continue
+    missing = [split for split in ("test", "validation") if not splits[split]]
+    for index, split in enumerate(missing):
+        share = TEST_SHARE if split == "test" else VALIDATION_SHARE
         speakers = {u.speaker for u in splits["train"]}
-        by_speaker = len(speakers) >= 3 and "" not in speakers and not share_speakers
+        # One speaker for this split, one for each that is still to come, and one to train on.
+        enough = len(speakers) > len(missing) - index
+        by_speaker = enough and "" not in speakers and not share_speakers
         drawn = _draw(splits["train"], share, f"{seed}-{split}", by_speaker)
         chosen = {id(u) for u in drawn}
         splits["train"] = [u for u in splits["train"] if id(u) not in chosen]
