@@ -108,7 +108,7 @@ def teach_tab(models: ModelStore) -> None:
                             show_label=False,
                             type="filepath",
                             sources=["upload", "webcam", "clipboard"],
-                            columns=6,
+                            columns=4,
                             height=190,
                             interactive=True,
                             object_fit="cover",
