@@ -216,3 +216,60 @@ def test_three_classes_and_a_killed_run_resumes(tiny, tmp_path):
     np.testing.assert_array_equal(
         first.predict("so average").probabilities, second.predict("so average").probabilities
     )
+
+
+def tfds_stub(monkeypatch, features, rows):
+    """Stands for the network: `tfds.load` gives these rows, everything behind it is the real library."""
+    import tensorflow as tf
+    import tensorflow_datasets as tfds
+
+    sets = {
+        split: tf.data.Dataset.from_tensor_slices({k: [r[k] for r in given] for k in given[0]})
+        for split, given in rows.items()
+    }
+    info = types.SimpleNamespace(features=tfds.features.FeaturesDict(features(tfds.features)))
+    monkeypatch.setattr(tfds, "load", lambda name, data_dir, with_info: (sets, info))
+
+
+def test_glue_by_name_hides_its_test_labels(monkeypatch):
+    from shared.data.text_table import load_tfds_texts
+
+    row = lambda i, y: {"sentence": f"sentence {i}", "label": y}  # noqa: E731
+    rows = {
+        "train": [row(i, i % 2) for i in range(40)],
+        "validation": [row(i, i % 2) for i in range(100, 110)],
+        "test": [row(i, -1) for i in range(200, 210)],
+    }
+    names = ["negative", "positive"]
+    tfds_stub(
+        monkeypatch,
+        lambda f: {"sentence": f.Text(), "label": f.ClassLabel(names=names)},
+        rows,
+    )
+    splits = load_tfds_texts("glue/sst2")
+    assert len(splits.test) == 10
+    assert {e.text for e in splits.test} == {f"sentence {i}" for i in range(100, 110)}
+    assert (len(splits.train), len(splits.validation)) == (36, 4)
+    assert splits.class_names == names
+
+
+def test_imdb_by_name_and_what_is_no_text_set(monkeypatch):
+    from shared.data.text_table import load_tfds_texts
+    from shared.files.errors import DataError
+
+    rows = {
+        split: [{"text": f"{split} {i}", "label": i % 2} for i in range(20)]
+        for split in ("train", "test", "unsupervised")
+    }
+    tfds_stub(monkeypatch, lambda f: {"text": f.Text(), "label": f.ClassLabel(names=["neg", "pos"])}, rows)
+    splits = load_tfds_texts("imdb_reviews")
+    assert splits.class_names == ["negative", "positive"]
+    assert len(splits.train) + len(splits.validation) == 20
+    assert len(splits.test) == 20
+    tfds_stub(
+        monkeypatch,
+        lambda f: {"image": f.Image(), "label": f.ClassLabel(names=["a"])},
+        {"train": [{"label": 0}]},
+    )
+    with pytest.raises(DataError, match="no text and label"):
+        load_tfds_texts("mnist")

@@ -96,12 +96,12 @@ def intermediate_snippets(config: SentimentConfig, class_names: Sequence[str]) -
             "Both must have the same class names.",
         )
     rng = random.Random(config.seed)
-    bayes = NaiveBayes(texts.train, class_names)
+    bayes = NaiveBayes(texts.train, class_names) if config.telling_share else None
     pieces = []
     for example in shuffled(texts.train, config.seed):
         if len(pieces) == (config.intermediate_limit or -1):
             break
-        telling = rng.random() < config.telling_share
+        telling = bayes is not None and rng.random() < config.telling_share
         text = telling_sentence(example, bayes, config.snippet_words) if telling else None
         pieces.append(
             dataclasses.replace(example, text=text or last_words(example.text, config.snippet_words, rng))

@@ -287,11 +287,18 @@ def load_tfds_texts(name: str, *, data_dir: str = "", seed: int = 0) -> TextSpli
         seed: Of the splits that are drawn.
 
     Raises:
-        DataError: It has no text or no label feature.
+        DataError: It cannot be had, or has no text or no label feature.
     """
     import tensorflow_datasets as tfds
 
-    sets, info = tfds.load(name, data_dir=data_dir or None, with_info=True)
+    try:
+        sets, info = tfds.load(name, data_dir=data_dir or None, with_info=True)
+    except Exception as error:  # Network, checksum, unknown name: TFDS has a dozen kinds.
+        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
+        raise DataError(
+            [f"tfds:{name}: {type(error).__name__}: {reason}"],
+            "See tensorflow.org/datasets/catalog for names; --data_dir names a folder with prepared data sets.",
+        ) from error
     features = info.features
     text = next((f for f in TEXT_COLUMNS if f in features), None)
     label = next((f for f in LABEL_COLUMNS if f in features), None)
