@@ -43,7 +43,7 @@ $(PY):
 
 # A stamp holds what was installed last: it is older than a changed requirements file, so make installs again.
 $(MARKS)-serve: requirements.txt | $(PY)
-	@echo "== Installing what the demos need into $(VENV) (once; about 400 MB)"
+	@echo "== Installing what the demos need into $(VENV) (once; about 800 MB on disk)"
 	@$(call install,requirements.txt)
 	@touch $@
 
@@ -55,7 +55,7 @@ $(MARKS)-test: requirements.txt requirements-train.txt requirements-test.txt | $
 # uv where the machine has it: the same packages in a tenth of the time.
 define install
 if command -v uv >/dev/null; then uv pip install --python $(PY) --quiet -r $(1); \
-else $(PY) -m pip install --quiet --disable-pip-version-check -r $(1); fi
+else $(PY) -m pip install -qq --disable-pip-version-check -r $(1); fi
 endef
 
 # The browser tests need a Chromium. Debian's is installed where that is possible without asking.

@@ -148,7 +148,7 @@ def test_a_bundle_that_is_too_large_names_the_file(repository):
 
 
 def test_unknown_and_missing_variants_are_named(repository):
-    with pytest.raises(SpaceError, match="one of large, small, received huge"):
+    with pytest.raises(SpaceError, match=r"one of .*small.*, received huge"):
         build_greeter(repository, ["huge"])
     with pytest.raises(SpaceError, match=r"apps\.greeter\.train"):
         choose("greeter", models_dir=repository / "nothing")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -104,7 +105,12 @@ def choose(app: str, names: Iterable[str] = (), models_dir: Path | None = None) 
     Raises:
         SpaceError: A name is not published, or nothing is.
     """
-    published = {v.name: v for v in list_variants(app, models_dir=models_dir)}
+    try:
+        # The demo's default comes first here too.
+        order = list(importlib.import_module(f"apps.{app}.config").VARIANTS)
+    except ModuleNotFoundError:
+        order = []
+    published = {v.name: v for v in list_variants(app, order, models_dir)}
     if not published:
         raise SpaceError(f"{app} has no published model. Train one: python -m apps.{app}.train --data PATH")
     names = list(names) or list(published)

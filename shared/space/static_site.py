@@ -86,7 +86,10 @@ def _entry(variant: Variant) -> dict:
     known = facts(variant)
     settings = {key: variant.settings[key] for key in _NEEDED}
     settings["temperature"] = variant.settings.get("temperature", 1.0)
-    figure = f"{known.figure} {known.figure_name['en']}" if known.figure else known.figure_name["en"]
+    figure = {
+        language: f"{known.figure} {name}" if known.figure else name
+        for language, name in known.figure_name.items()
+    }
     return {"name": variant.name, "bytes": variant.onnx_bytes(), "settings": settings, "figure": figure}
 
 

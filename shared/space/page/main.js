@@ -149,5 +149,5 @@ drop.addEventListener("drop", (event) => {
   if (event.dataTransfer.files[0]) answer(event.dataTransfer.files[0]);
 });
 addEventListener("paste", (event) => event.clipboardData.files[0] && answer(event.clipboardData.files[0]));
-element("facts").textContent = models.map((model) => `${model.name}: ${model.figure}`).join(" · ");
+element("facts").textContent = models.map((model) => `${model.name}: ${model.figure[language]}`).join(" · ");
 document.body.dataset.ready = "true";
