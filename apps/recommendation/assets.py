@@ -69,8 +69,8 @@ def taste_map(vectors: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE
 
     perplexity = min(30.0, (len(vectors) - 1) / 4)
-    places = TSNE(init="pca", metric="cosine", perplexity=perplexity, random_state=seed).fit_transform(
-        unit(vectors)
-    )
+    places = TSNE(
+        init="pca", metric="cosine", perplexity=perplexity, max_iter=500, random_state=seed
+    ).fit_transform(unit(vectors))
     places -= (places.max(axis=0) + places.min(axis=0)) / 2
     return places / np.abs(places).max()

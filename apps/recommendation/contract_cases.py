@@ -42,7 +42,28 @@ def bad_inputs(folder: Path) -> list[tuple[str, str, list, str]]:
     def ask(ratings, which="for_you", popularity=0, diversity=0, count=10) -> list:
         return [ratings, [], which, popularity, diversity, [], None, None, count]
 
+    files = {
+        "columns.csv": b"film,comment\nMatrix,fine\n",
+        "stars.csv": b"movieId,rating\n260,4\n1,77\n",
+        "people.csv": b"userId,movieId,rating\n1,260,4\n2,1,4\n",
+        "strangers.csv": b"title,rating\nNo Such Film,4\n",
+        "empty.csv": b"",
+        "book.csv": b"PK\x03\x04" + bytes(200),
+    }
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+
+    def upload(name: str | None) -> list:
+        return [{"file": str(folder / name)} if name else None, 0, 0, [], None, None, 10]
+
     return [
+        ("no file", "/upload_history", upload(None), "Choose a CSV file first"),
+        ("wrong columns", "/upload_history", upload("columns.csv"), "needs a column rating"),
+        ("77 stars", "/upload_history", upload("stars.csv"), "from 0.5 to 5"),
+        ("two people", "/upload_history", upload("people.csv"), "ratings of 2 people"),
+        ("unknown films", "/upload_history", upload("strangers.csv"), "None of the films"),
+        ("an empty file", "/upload_history", upload("empty.csv"), "empty"),
+        ("an Excel file", "/upload_history", upload("book.csv"), "CSV"),
         ("an unknown film", "/predict", ask([["99999999", 4]]), "has no film with the id"),
         ("six stars", "/predict", ask([["260", 6]]), "from 0.5 to 5"),
         ("no stars", "/predict", ask([["260", 0]]), "from 0.5 to 5"),

@@ -148,7 +148,12 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         return start_from([], [], rest, request)
 
     @friendly
-    def upload(file: str, *rest, request: gr.Request):
+    def upload(
+        file: str, popularity: float, diversity: float, genres: list, first_year: float, last_year: float,
+        count: float, request: gr.Request,
+    ):  # fmt: skip
+        """One person's ratings from a CSV (MovieLens, Letterboxd, IMDb): the ratings, and the list that follows."""
+        rest = popularity, diversity, genres, first_year, last_year, count
         if not file:
             raise InputError("Choose a CSV file first.", "Elige primero un archivo CSV.")
         settings = recommender.ranker.processor.settings
@@ -288,7 +293,7 @@ def build_demo(models: ModelStore) -> gr.Blocks:
             html.click(act, [words, *inputs], clicked, trigger_mode="multiple", **quiet)
         profile.input(take_profile, [profile, *tuned], changed, **quiet)
         start_over.click(clear, tuned, changed, **quiet)
-        file.upload(upload, [file, *tuned], changed, api_visibility="private")
+        file.upload(upload, [file, *tuned], changed, api_name="upload_history")
         lists.input(change_list, [lists, pairs, hidden, *tuned], [which, *outputs], **quiet)
         back.click(bring_back, [pairs, which, *tuned], [hidden, back, *outputs], **quiet)
     return demo

@@ -55,11 +55,13 @@ T = Texts(
         "give": "{stars} of 5 stars",
         "like": "Films like {title}",
         "back": "Back to the list",
-        "no_match": "No film with these words. The catalogue has 9,742 films up to 2018, most under their English title.",
+        "no_match": "No film with these words. The catalogue has 9,742 films up to 2018, "
+        "most under their English title.",
         "nothing_left": "The filters leave no film. Choose fewer genres or a wider span of years.",
         "start": "What the visitors of MovieLens liked lately. Rate a film and the list becomes yours.",
         "from_n": "From {n} ratings · all {items:,} films ranked in {ms:.0f} ms",
-        "map_how": "Each dot is a film; films that the same people like lie together. Colour: main genre. Click a film for similar ones.",
+        "map_how": "Each dot is a film; films that the same people like lie together. "
+        "Colour: main genre. Click a film for similar ones.",
         "you": "You",
         "map_empty": "Rate a film to see yourself on the map.",
         "uploaded": "{rows:,} rows read: {used:,} films taken over",
@@ -71,7 +73,8 @@ T = Texts(
     },
     es={
         "title": "Noche de cine",
-        "subtitle": "Puntúa algunas películas que conozcas. La lista cambia con cada estrella y dice por qué está cada una.",
+        "subtitle": "Puntúa algunas películas que conozcas. La lista cambia con cada estrella y dice "
+        "por qué está cada una.",
         "search": "Busca una película y dale estrellas",
         "search_hint": "Escribe un título (en inglés), p. ej. matrix, amelie, godfather",
         "profiles": "O empieza por un gusto",
@@ -85,7 +88,8 @@ T = Texts(
         "none_yet": "Aún no has puntuado nada. Busca arriba, elige un gusto o da estrellas a una película de la lista.",
         "clear": "Empezar de nuevo",
         "upload": "Subir tu historial (CSV)",
-        "upload_how": "Una fila por película con su valoración: sirven las exportaciones de MovieLens, Letterboxd e IMDb.",
+        "upload_how": "Una fila por película con su valoración: sirven las exportaciones de "
+        "MovieLens, Letterboxd e IMDb.",
         "save": "Guardar mis valoraciones",
         "lists": "Listas",
         "for_you": "Para ti",
@@ -119,13 +123,13 @@ T = Texts(
         "give": "{stars} de 5 estrellas",
         "like": "Películas como {title}",
         "back": "Volver a la lista",
-        "no_match": "Ninguna película con esas palabras. El catálogo tiene 9742 películas hasta 2018, casi todas con su "
-        "título en inglés.",
+        "no_match": "Ninguna película con esas palabras. El catálogo tiene 9742 películas hasta 2018, casi todas "
+        "con su título en inglés.",
         "nothing_left": "Los filtros no dejan ninguna película. Elige menos géneros o un periodo más amplio.",
         "start": "Lo que gustó últimamente a los visitantes de MovieLens. Puntúa una película y la lista será tuya.",
         "from_n": "A partir de {n} valoraciones · {items:,} películas ordenadas en {ms:.0f} ms",
-        "map_how": "Cada punto es una película; las que gustan a la misma gente están juntas. Color: género principal. Pulsa una "
-        "película para ver parecidas.",
+        "map_how": "Cada punto es una película; las que gustan a la misma gente están juntas. Color: "
+        "género principal. Pulsa una película para ver parecidas.",
         "you": "Tú",
         "map_empty": "Puntúa una película para verte en el mapa.",
         "uploaded": "{rows:,} filas leídas: {used:,} películas incorporadas",

@@ -77,7 +77,8 @@ def ratings_html(catalogue: Catalogue, pairs: Sequence[tuple[str, float]], say: 
         label = html.escape(f"{say('remove')}: {title}", quote=True)
         rows.append(
             f"<li><span>{_name(catalogue, code)}</span>{stars_control(catalogue.ids[code], title, stars, say)}"
-            f'<button type="button" class="rc-x" data-act="remove" data-id="{item}" aria-label="{label}">×</button></li>'
+            f'<button type="button" class="rc-x" data-act="remove" data-id="{item}" '
+            f'aria-label="{label}">×</button></li>'
         )
     more = len(pairs) - len(rows)
     rest = f'<p class="rc-note">+ {more:,}</p>' if more > 0 else ""

@@ -129,11 +129,16 @@ class RecommendationTask(Task):
     def parity_inputs(self, predictor, graph, examples, collect):
         from apps.recommendation.scoring import star_batches
 
-        if predictor.settings["kind"] == "stars":
+        if predictor.processor.settings["kind"] == "stars":
             return next(iter(star_batches(examples[:4])))[1]
         return collect(predictor, [h.input for h in examples[:8]])
 
     def evaluate(self, predictor, examples: Sequence[History], config: RecommendationConfig) -> Evaluation:
+        if not len(examples):
+            raise ValueError(
+                "the split has no examples: with fit_on train+validation the validation part was trained on; "
+                "score the test split, or train with --fit_on train"
+            )
         processor, graph = predictor.processor, next(iter(predictor.graphs.values()))
         scorer = lambda arrays: next(iter(graph(arrays).values()))  # noqa: E731
         if config.predicts_stars:

@@ -1,4 +1,4 @@
-"""The map of the catalogue as SVG: every film a dot, films liked by the same people together, the visitor among them."""
+"""The map of the catalogue as SVG: films liked by the same people together, the visitor among them."""
 
 from __future__ import annotations
 
@@ -61,7 +61,8 @@ def _draw_dots(catalogue: Catalogue) -> str:
             path = "".join(f"M{points[i, 0]:.0f} {points[i, 1]:.0f}h0" for i in small)
             colour = COLOURS.get(genre, OTHER)
             parts.append(
-                f'<path d="{path}" stroke="{colour}" stroke-width="4.5" stroke-linecap="round" opacity=".45" fill="none"/>'
+                f'<path d="{path}" stroke="{colour}" stroke-width="4.5" stroke-linecap="round" opacity=".45" '
+                'fill="none"/>'
             )
     most = float(np.sqrt(catalogue.counts[order[0]])) if len(order) else 1.0
     for i in order[:CLICKABLE][::-1]:

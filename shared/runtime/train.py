@@ -158,7 +158,11 @@ def score(
     run.evaluation = test or validation
     figures = test.metrics if test else {}
     return {
-        "headline": {"name": task.headline, "value": figures.get(task.headline)},
+        "headline": {
+            "name": task.headline,
+            "value": figures.get(task.headline),
+            "higher_is_better": task.higher_is_better,
+        },
         "test": figures,
         "validation": validation.metrics if validation else {},
         "baseline": baseline,
