@@ -75,12 +75,16 @@ class SpeechTask(Task):
         model.compile(optimizer=optimizer, loss=PackedCtcLoss(), jit_compile=False)
 
     def evaluate(self, predictor: Any, examples: Sequence[Utterance], config: SpeechConfig) -> Evaluation:
-        """Word and character error rates through the serving predictor, greedy and with its beam."""
+        """Word and character error rates through the serving predictor, greedy and with a beam.
+
+        The headline is what the page does when nothing is changed: Whisper greedy, CTC with its beam.
+        """
         references = [u.text for u in examples]
+        whisper = config.model == "whisper_tiny_en"
         heard = self._transcribe(predictor, examples)
-        greedy = self._transcribe(predictor, examples, beam_size=1)
+        other = self._transcribe(predictor, examples, beam_size=5 if whisper else 1)
         metrics = scoring.error_rates(references, heard)
-        metrics["wer_greedy"] = scoring.error_rates(references, greedy)["wer"]
+        metrics["wer_beam_5" if whisper else "wer_greedy"] = scoring.error_rates(references, other)["wer"]
         speakers = scoring.by_speaker([u.speaker for u in examples], references, heard)
         wrong = [
             {"said": r, "recognized": h, "recording": u.source}
