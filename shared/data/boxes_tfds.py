@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from shared.data.boxes import SPLITS, BoxSplits, Findings, check_box, complete_splits, make_image
+from shared.data.tfds_builder import prepared_builder
 from shared.files.errors import DataError
 
 IGNORE_FLAGS = ("is_difficult", "is_crowd")
@@ -35,12 +36,7 @@ def read_tfds_boxes(
     import tensorflow_datasets as tfds
 
     name = name.removeprefix("tfds:")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Network, checksum, unknown name: TFDS has a dozen kinds.
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise DataError([f"tfds:{name}: {type(error).__name__}: {reason}"], HINT) from error
+    builder = prepared_builder(name, data_dir)
     features = builder.info.features
     # FeaturesDict is no dict: it has neither get() nor a default.
     known = "image" in features and "objects" in features

@@ -26,6 +26,7 @@ from shared.data.class_table import (
     make_table,
     read_class_list,
 )
+from shared.data.tfds_builder import prepared_builder
 from shared.files.errors import DataError, InputError
 from shared.files.images import EXTENSIONS, read_image
 
@@ -334,15 +335,7 @@ def read_tfds_masks(
     import tensorflow_datasets as tfds
 
     name = name.removeprefix("tfds:")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Network, checksum, unknown name: TFDS has a dozen kinds.
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise DataError(
-            [f"tfds:{name}: {type(error).__name__}: {reason}"],
-            "See tensorflow.org/datasets/catalog for names; --data_dir names a folder with prepared data sets.",
-        ) from error
+    builder = prepared_builder(name, data_dir)
     features = builder.info.features
     key = next((k for k in ("segmentation_mask", "segmentation_label") if k in features), None)
     if key is None or "image" not in features:

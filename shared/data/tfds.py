@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.data.image_folder import SPLITS, ImageSplits, LabelledImage, complete_splits
+from shared.data.tfds_builder import prepared_builder
 from shared.files.errors import DataError
 
 
@@ -29,20 +30,14 @@ def read_tfds_images(
     import tensorflow_datasets as tfds
 
     name = name.removeprefix("tfds:")
-    try:
-        builder = tfds.builder(name, data_dir=data_dir or None)
-        builder.download_and_prepare()
-    except Exception as error:  # Network, checksum, unknown name: TFDS has a dozen kinds.
-        reason = (str(error).strip().splitlines() or ["no reason given"])[0]
-        raise DataError(
-            [f"tfds:{name}: {type(error).__name__}: {reason}"],
-            "See tensorflow.org/datasets/catalog for names; --data_dir names a folder with prepared data sets.",
-        ) from error
+    builder = prepared_builder(name, data_dir)
     features = builder.info.features
     keys = builder.info.supervised_keys
     image_key, label_key = keys if keys and len(keys) == 2 else ("image", "label")
-    label = features.get(label_key) if hasattr(features, "get") else None
-    if not isinstance(features.get(image_key), tfds.features.Image) or not hasattr(label, "num_classes"):
+    # FeaturesDict is no dict: it has neither get() nor a default.
+    label = features[label_key] if label_key in features else None
+    image = features[image_key] if image_key in features else None
+    if not isinstance(image, tfds.features.Image) or not hasattr(label, "num_classes"):
         raise DataError(
             [f"tfds:{name}: needs one Image and one ClassLabel feature, has {', '.join(features)}"],
             "Choose a data set of the catalog's section 'Image classification'.",
