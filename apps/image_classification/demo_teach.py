@@ -50,7 +50,7 @@ T = Texts(
         "none": "Choose a photo first.",
     },
     es={
-        "tab": "Enséñale lo tuyo",
+        "tab": "Enséñale",
         "intro": "Nombra de dos a diez clases y pon unas fotos en cada una: tres como mínimo, mejor diez, desde "
         "distintos lados. Se ajusta una última capa nueva sobre lo que la red ve en ellas. Tus fotos quedan en este "
         "servidor una hora aproximadamente y no se usan para nada más.",
