@@ -165,6 +165,16 @@ class Task(abc.ABC):
         """Names of the outputs of each graph."""
         return {"model": ["logits"]}
 
+    def write_graphs(
+        self, model: keras.Model, config: TrainConfig, folder: Path
+    ) -> dict[str, list[str]] | None:
+        """Write and check the served graphs yourself; None (the default) exports `graphs` the common way.
+
+        Returns:
+            Graph name -> output names. No `.keras` files are expected then, and `parity_inputs` answers None.
+        """
+        return None
+
     def keep_keras(self, config: TrainConfig) -> bool:
         """Whether the `.keras` files are published too; False where they would be too large to ship.
 

@@ -68,12 +68,13 @@ def to_srt(transcript: Transcript) -> str:
     return "\n".join(blocks)
 
 
-def to_vtt(transcript: Transcript) -> str:
-    """WebVTT (https://www.w3.org/TR/webvtt1/)."""
+def to_vtt(transcript: Transcript, cue_settings: str = "") -> str:
+    """WebVTT (https://www.w3.org/TR/webvtt1/); `cue_settings` such as `line:10%` place the captions."""
     blocks = ["WEBVTT\n"]
     for start, end, text in cues(transcript):
         lines = "\n".join(textwrap.wrap(html.escape(text, quote=False), LINE_LETTERS))
-        blocks.append(f"{timestamp(start)} --> {timestamp(end)}\n{lines}\n")
+        times = f"{timestamp(start)} --> {timestamp(end)} {cue_settings}".rstrip()
+        blocks.append(f"{times}\n{lines}\n")
     return "\n".join(blocks)
 
 

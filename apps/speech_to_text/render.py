@@ -17,6 +17,7 @@ Say = Callable[..., str]
 STYLE = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
 LEVELS = (0.5, 0.75, 0.9)
 """Probabilities between which a word is red, orange, green, plain."""
+LEVEL_TEXTS = ("&lt; 50 %", "50–75 %", "75–90 %", "&gt; 90 %")
 # One listener for all words there will ever be; words carry their time.
 SCRIPT = """
 element.addEventListener('click', (event) => {
@@ -58,11 +59,7 @@ def transcript_html(
     parts += [f'<p class="st-note" role="note">{html.escape(note)}</p>' for note in notes]
     if any(s.text for s in transcript.segments):
         parts += [segment_html(segment) for segment in transcript.segments]
-        keys = "".join(
-            f'<span class="st-key st-c{i}">{html.escape(say(key))}</span>'
-            for i, key in ((0, "unsure"), (1, "·"), (2, "·"), (3, "sure"))
-            if key != "·"
-        )
+        keys = "".join(f'<span class="st-key st-c{i}">{text}</span>' for i, text in enumerate(LEVEL_TEXTS))
         parts.append(f'<p class="st-legend">{keys} {html.escape(say("legend"))}</p>')
     parts.append(f'<p class="st-facts">{html.escape(facts)}</p>')
     return f'<div class="st-card">{"".join(parts)}</div>'
@@ -71,7 +68,7 @@ def transcript_html(
 def player_html(transcript: Transcript, audio_path: str, poster: bytes | None, say: Say) -> str:
     """The browser's own player. A video element, because an audio element shows no captions."""
     source = "gradio_api/file=" + quote(audio_path)
-    captions = base64.b64encode(to_vtt(transcript).encode()).decode()
+    captions = base64.b64encode(to_vtt(transcript, "line:8%").encode()).decode()
     picture = f' poster="data:image/png;base64,{base64.b64encode(poster).decode()}"' if poster else ""
     label = html.escape(f"{say('player')}. {say('spectrogram')}", quote=True)
     return (

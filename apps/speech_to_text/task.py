@@ -31,6 +31,9 @@ class SpeechTask(Task):
     higher_is_better = False
     pipeline_tag = "automatic-speech-recognition"
 
+    def __init__(self) -> None:
+        self._backbone: Any = None
+
     def load_splits(self, config: SpeechConfig) -> Splits:
         return data.load_splits(config)
 
@@ -40,11 +43,21 @@ class SpeechTask(Task):
     def batches(
         self, examples: Sequence[Utterance], config: SpeechConfig, splits: Splits, *, training: bool
     ) -> Any:
+        if config.model == "whisper_tiny_en":
+            from apps.speech_to_text.whisper_training import whisper_batches
+
+            return whisper_batches(examples, config, self._backbone, training=training)
         from apps.speech_to_text.ctc_training import ctc_batches
 
         return ctc_batches(examples, config, training=training)
 
     def build_model(self, config: SpeechConfig, splits: Splits) -> Any:
+        if config.model == "whisper_tiny_en":
+            from apps.speech_to_text.whisper_training import build_whisper
+
+            model = build_whisper(config)
+            self._backbone = model.get_layer("decoder").backbone
+            return model
         from apps.speech_to_text.ctc_model import build_conformer
 
         return build_conformer(config)
@@ -72,7 +85,31 @@ class SpeechTask(Task):
             ema_momentum=config.ema_momentum or 0.99,
         )
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
-        model.compile(optimizer=optimizer, loss=PackedCtcLoss(), jit_compile=False)
+        if config.model == "whisper_tiny_en":
+            from apps.speech_to_text.whisper_training import NextTokenLoss
+
+            loss = NextTokenLoss(config.label_smoothing)
+        else:
+            loss = PackedCtcLoss()
+        model.compile(optimizer=optimizer, loss=loss, jit_compile=False)
+
+    def write_graphs(self, model: Any, config: SpeechConfig, folder: Path) -> dict[str, list[str]] | None:
+        """Whisper's graphs are written node by node; the CTC model goes the runtime's common way."""
+        if config.model != "whisper_tiny_en":
+            return None
+        from apps.speech_to_text.whisper_training import write_whisper
+
+        return write_whisper(model, config, folder)
+
+    def keep_keras(self, config: SpeechConfig) -> bool:
+        """Whisper's Keras file would have 145 MB: `shared.backbones` makes it again from its wheel."""
+        return config.model != "whisper_tiny_en"
+
+    def parity_inputs(self, predictor: Any, graph: str, examples: Any, collect: Any) -> Any:
+        """Whisper's graphs are held to Keras where they are written (`import_whisper.check_graphs`)."""
+        if predictor.variant.settings["model"] == "whisper_tiny_en":
+            return None
+        return super().parity_inputs(predictor, graph, examples, collect)
 
     def evaluate(self, predictor: Any, examples: Sequence[Utterance], config: SpeechConfig) -> Evaluation:
         """Word and character error rates through the serving predictor, greedy and with a beam.
@@ -115,6 +152,8 @@ class SpeechTask(Task):
 
     def calibrate(self, model: Any, config: SpeechConfig, splits: Splits) -> dict[str, Any]:
         """Weight of the language model, chosen on validation."""
+        if config.model == "whisper_tiny_en":
+            return {}
         if config.language_model_weight >= 0 or not config.language_model_order:
             return {}
         import numpy as np
@@ -143,13 +182,18 @@ class SpeechTask(Task):
         return CharacterModel.train([u.text for u in splits.train], config.language_model_order)
 
     def save_assets(self, folder: Path, config: SpeechConfig, splits: Splits) -> None:
-        if config.language_model_order:
+        if config.model == "conformer_ctc" and config.language_model_order:
             values = self._language_model(config, splits).to_json()
             (folder / LANGUAGE_MODEL_FILE).write_text(
                 json.dumps(values, separators=(",", ":")), encoding="utf-8"
             )
 
     def settings(self, config: SpeechConfig, splits: Splits) -> dict[str, Any]:
+        if config.model == "whisper_tiny_en":
+            from apps.speech_to_text.import_whisper import whisper_settings
+            from apps.speech_to_text.whisper_training import generation_settings
+
+            return whisper_settings(config.variant, generation_settings(config))
         return {
             "name": config.variant,
             "model": config.model,

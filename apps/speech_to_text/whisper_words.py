@@ -125,11 +125,12 @@ def shorten_long_words(words: Sequence[Word]) -> list[Word]:
     """Take pauses out of words: the path through the attention gives them to a neighbour.
 
     A first word swallows the silence before it, and a word before a comma or full stop the pause behind it;
-    no word is made shorter than twice the usual length (0.5 s at least).
+    no word is made shorter than twice the usual length (0.5 to 1.4 s).
     """
     if not words:
         return []
-    longest = max(0.5, 2 * float(np.median([w.end_s - w.start_s for w in words])))
+    usual = float(np.median([w.end_s - w.start_s for w in words]))
+    longest = 2 * min(max(usual, 0.25), 0.7)
     result = []
     for index, word in enumerate(words):
         if word.end_s - word.start_s > longest:

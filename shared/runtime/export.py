@@ -35,6 +35,9 @@ def export_graphs(task: Task, model: Any, config: TrainConfig, folder: Path) -> 
     """
     from shared.runtime import storage
 
+    written = task.write_graphs(model, config, folder)
+    if written is not None:
+        return written
     outputs = task.output_names(config)
     graphs = task.graphs(model, config)
     for name, graph in graphs.items():

@@ -148,7 +148,7 @@ def score(
             print(f"Keras and ONNX agree within {parity[name]:.2g} on {name}", flush=True)
     if not task.keep_keras(config):
         for name in variant.config["graphs"]:
-            (folder / f"{name}.keras").unlink()
+            (folder / f"{name}.keras").unlink(missing_ok=True)
         finish_config(folder, variant.config)
         variant = Variant(task.app, config.variant, folder)
         predictor = Predictor(variant)
