@@ -18,7 +18,6 @@ class Config(TrainConfig):
         image_height_px: Height of the network's input, a multiple of 32.
         image_width_px: Width of the network's input, a multiple of 32; images are scaled to fit and padded.
         backbone: `efficientnet_lite0`, or a Keras-Hub backbone preset with P3 to P5 (needs a network).
-        preset: A complete Keras-Hub detector instead of ours (needs a network).
         frozen_stages: Backbone stages that keep their pretrained weights, 0 to 8.
         freeze_norms: Keep the backbone's batch normalization as pretrained.
         channels: Channels of pyramid and head.
@@ -41,7 +40,6 @@ class Config(TrainConfig):
     image_height_px: int = 288
     image_width_px: int = 384
     backbone: str = "efficientnet_lite0"
-    preset: str = ""
     frozen_stages: int = 3
     freeze_norms: bool = True
     channels: int = 64

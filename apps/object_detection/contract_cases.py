@@ -71,18 +71,19 @@ def bad_inputs(folder: Path) -> list[tuple[str, str, list, str]]:
     whole = (folder / "good.png").read_bytes()
     (folder / "cut.png").write_bytes(whole[: len(whole) // 2])
     good = {"file": "good.png"}
-    rest = ["blood_cells", 0.3, 0.6, None, ""]
+    cells = ["Platelets", "RBC", "WBC"]
+    rest = ["blood_cells", 0.3, 0.6, cells, ""]
     return [
         ("no picture", "/predict", [None, *rest], "Choose a picture first"),
         ("empty file", "/predict", [{"file": "empty.png"}, *rest], "empty"),
         ("text as picture", "/predict", [{"file": "text.png"}, *rest], "not a picture"),
         ("half a picture", "/predict", [{"file": "cut.png"}, *rest], "damaged"),
-        ("unknown class", "/predict", [good, "blood_cells", 0.3, 0.6, ["zebra"], ""], "value is not one"),
+        ("unknown class", "/predict", [good, "blood_cells", 0.3, 0.6, ["zebra"], ""], "not in the list"),
         (
             "path as preset",
             "/predict",
-            [good, "blood_cells", 0.3, 0.6, None, "../x"],
+            [good, "blood_cells", 0.3, 0.6, cells, "../x"],
             "no Keras-Hub detector",
         ),
-        ("no pictures", "/predict_many", [None, "blood_cells", 0.3, 0.6, None], "Choose one or more"),
+        ("no pictures", "/predict_many", [None, "blood_cells", 0.3, 0.6, cells], "Choose one or more"),
     ]

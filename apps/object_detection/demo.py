@@ -102,9 +102,9 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
     def answer(
         photo: str,
         model: str,
-        score: float | None,
-        iou: float | None,
-        classes: Sequence[str] | None,
+        score: float,
+        iou: float,
+        classes: Sequence[str],
         preset: str,
         request: gr.Request,
     ) -> tuple[Any, ...]:
@@ -132,9 +132,9 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
     def predict(
         photo: str | None,
         model: str,
-        score: float | None,
-        iou: float | None,
-        classes: list[str] | None,
+        score: float,
+        iou: float,
+        classes: list[str],
         preset: str,
         request: gr.Request,
     ) -> tuple[Any, ...]:
@@ -143,9 +143,9 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         Args:
             photo: The picture file.
             model: Name of the variant.
-            score: Lowest confidence shown, 0 to 1; the model's own when null.
-            iou: Overlap above which two boxes of a class count as one object, 0 to 1; the model's own when null.
-            classes: Only these classes; all when null.
+            score: Lowest confidence shown, 0 to 1.
+            iou: Overlap above which two boxes of a class count as one object, 0 to 1.
+            classes: Names of the classes wanted.
             preset: Name of a Keras-Hub detector to use instead, or empty.
         """
         if not photo:
@@ -214,9 +214,9 @@ def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
     def predict_many(
         files: list[str] | None,
         model: str,
-        score: float | None,
-        iou: float | None,
-        classes: list[str] | None,
+        score: float,
+        iou: float,
+        classes: list[str],
         request: gr.Request,
     ) -> tuple[Any, ...]:
         """Count objects in several pictures; the table says which could not be read, and why.
@@ -224,9 +224,9 @@ def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         Args:
             files: The picture files.
             model: Name of the variant.
-            score: Lowest confidence counted, 0 to 1; the model's own when null.
-            iou: Overlap above which two boxes of a class count as one object, 0 to 1; the model's own when null.
-            classes: Only these classes; all when null.
+            score: Lowest confidence counted, 0 to 1.
+            iou: Overlap above which two boxes of a class count as one object, 0 to 1.
+            classes: Names of the classes wanted.
         """
         if not files:
             raise refusal("none_many")
@@ -303,15 +303,13 @@ def _model_name(model: str, preset: str | None) -> str:
     return PRESET_PREFIX + name
 
 
-def _check_thresholds(score: float | None, iou: float | None) -> None:
+def _check_thresholds(score: float, iou: float) -> None:
     for key, value in (("score_range", score), ("iou_range", iou)):
-        if value is not None and not 0 <= value <= 1:
+        if not 0 <= value <= 1:
             raise refusal(key, value=value)
 
 
-def _check_classes(classes: Sequence[str] | None, known: Sequence[str]) -> list[str] | None:
-    if classes is None:
-        return None
+def _check_classes(classes: Sequence[str], known: Sequence[str]) -> list[str]:
     for name in classes:
         if name not in known:
             raise refusal("unknown_class", value=repr(name), known=", ".join(known))

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from apps.object_detection.preprocessing import CANDIDATE_SCORE, Candidates
+from shared.data.images import letterbox
 from shared.files.errors import InputError
 
 PRESET_PREFIX = "preset:"
@@ -28,8 +29,8 @@ COCO_CLASSES = (
     "cell phone", "microwave", "oven", "toaster", "sink", "refrigerator", "book", "clock", "vase", "scissors",
     "teddy bear", "hair drier", "toothbrush",
 )  # fmt: skip
-COCO_91_IDS = tuple(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
-"""COCO numbers its 80 classes 1 to 90 with gaps; some presets keep those numbers (91 outputs, 0 unused)."""
+COCO_IDS = tuple(i for i in range(1, 91) if i not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83))
+"""COCO numbers its 80 classes 1 to 90 with gaps; some presets keep those (91 outputs, 0 unused, or 90)."""
 
 
 class PresetDetector:
@@ -41,11 +42,10 @@ class PresetDetector:
 
     def __init__(self, task: Any):
         self._task = task
-        count = int(getattr(task, "num_classes", 0) or task.get_config().get("num_classes", 80))
-        self._offset: dict[int, int] | None = None
+        count = int(task.num_classes)
+        self._rank: dict[int, int] | None = None
         if count in (90, 91):
-            first = 91 - count
-            self._offset = {coco - first: i for i, coco in enumerate(COCO_91_IDS)}
+            self._rank = {coco_id - (91 - count): i for i, coco_id in enumerate(COCO_IDS)}
             self.class_names = list(COCO_CLASSES)
         elif count == len(COCO_CLASSES):
             self.class_names = list(COCO_CLASSES)
@@ -56,43 +56,35 @@ class PresetDetector:
         """Every box the detector gives for one uint8 RGB picture, in the picture's pixels."""
         import keras
 
-        height, width = image.shape[:2]
-        found = self._task.predict(image[None].astype("float32"), verbose=0)
+        # Keras-Hub crops or pads by options of each preset; a picture that already has the network's size
+        # passes unchanged, so its boxes are known to lie where we put it.
+        size = self._input_size() or image.shape[:2]
+        fitted, placement = letterbox(image, size, fill=0, center=False)
+        found = self._task.predict(fitted[None].astype("float32"), verbose=0)
         count = int(np.asarray(found["num_detections"])[0]) if "num_detections" in found else None
-        boxes = np.asarray(found["boxes"])[0][:count]
-        scores = np.asarray(found["confidence"])[0][:count].astype(np.float32)
+        boxes = np.asarray(found["boxes"], np.float32)[0][:count]
+        scores = np.asarray(found["confidence"], np.float32)[0][:count]
         labels = np.asarray(found["labels"])[0][:count].astype(int)
-        source = getattr(self._task, "bounding_box_format", "xyxy")
-        target_size = self._input_size() or (height, width)
         boxes = np.asarray(
             keras.utils.bounding_boxes.convert_format(
-                boxes.astype("float32"), source, "rel_xyxy", height=target_size[0], width=target_size[1]
+                boxes, self._task.bounding_box_format, "xyxy", height=size[0], width=size[1]
             )
         )
-        # The preprocessor keeps the aspect ratio and pads below and right, or stretches; undo what it did.
-        boxes = boxes * self._stretch(height, width, target_size)
-        boxes = np.clip(boxes, 0, 1) * [width, height, width, height]
-        if self._offset is not None:
-            known = np.isin(labels, list(self._offset))
-            boxes, scores, labels = boxes[known], scores[known], labels[known]
-            labels = np.array([self._offset[int(i)] for i in labels], int)
+        if self._rank is not None:
+            labels = np.array([self._rank.get(int(i), -1) for i in labels], int)
         keep = (labels >= 0) & (labels < len(self.class_names)) & (scores >= CANDIDATE_SCORE)
-        return Candidates(boxes[keep].astype(np.float32), scores[keep], labels[keep], (height, width))
-
-    def _converter(self) -> Any:
-        return getattr(getattr(self._task, "preprocessor", None), "image_converter", None)
+        return Candidates(
+            placement.boxes_to_original(boxes[keep].reshape(-1, 4)),
+            scores[keep],
+            labels[keep].astype(np.int64),
+            image.shape[:2],
+        )
 
     def _input_size(self) -> tuple[int, int] | None:
-        size = getattr(self._converter(), "image_size", None)
+        """`(height, width)` the preset's preprocessor resizes to."""
+        converter = getattr(getattr(self._task, "preprocessor", None), "image_converter", None)
+        size = getattr(converter, "image_size", None)
         return tuple(size) if size and None not in size else None
-
-    def _stretch(self, height: int, width: int, size: tuple[int, int]) -> list[float]:
-        converter = self._converter()
-        if not getattr(converter, "pad_to_aspect_ratio", False):
-            return [1.0] * 4
-        scale = min(size[0] / height, size[1] / width)
-        x, y = size[1] / (width * scale), size[0] / (height * scale)
-        return [x, y, x, y]
 
 
 @functools.lru_cache(maxsize=1)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
+from PIL import Image
 
 from apps.object_detection.config import Config
-from apps.object_detection.drawing import draw_boxes
+from apps.object_detection.drawing import draw_boxes, small_png
 from apps.object_detection.preprocessing import Candidates, box_iou, decode, load_input
 from shared.backbones.normalization import normalize_efficientnet_lite0
 from shared.data.boxes import BoxImage
@@ -52,9 +54,10 @@ def check_data(splits: Splits) -> DataCheck:
         counts.append(row)
     problems = list(splits.info.get("remarks", []))
     problems += [f"class {r['class']!r} has no object in train" for r in counts[1:] if not r["train"]]
-    sample = splits.train[:: max(1, len(splits.train) // 24)][:24]
-    tiles = [draw_boxes(read_image(e.source), _as_detections(e, names)) for e in sample]
-    return DataCheck(counts, problems, contact_sheet(tiles, [e.name for e in sample], columns=6, tile_px=220))
+    sample = splits.train[:: max(1, len(splits.train) // 12)][:12]
+    tiles = [draw_boxes(read_image(e.source), _as_detections(e, names), scores=False) for e in sample]
+    sheet = contact_sheet(tiles, [e.name for e in sample], columns=4, tile_px=240)
+    return DataCheck(counts, problems, small_png(np.asarray(Image.open(io.BytesIO(sheet))), 960))
 
 
 def _as_detections(example: BoxImage, names: Sequence[str]) -> Detections:
@@ -261,8 +264,6 @@ def _class_row(
 
 def pr_figure(scores: AveragePrecision) -> bytes:
     """Precision against recall, one line a class: PNG bytes."""
-    import io
-
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -285,8 +286,6 @@ def _mistakes(
     examples: Sequence[BoxImage], truths: Sequence[Truth], shown: Sequence[Detections], names: Sequence[str]
 ) -> list[dict[str, Any]]:
     """The pictures with most misses and false alarms, what was found drawn on them."""
-    from shared.data.images import encode_png
-
     rows = []
     for example, truth, found in zip(examples, truths, shown, strict=True):
         missed = false = 0
@@ -298,8 +297,8 @@ def _mistakes(
     return [
         {
             "caption": f"{example.name}: {missed} missed, {false} false",
-            "image": encode_png(draw_boxes(read_image(example.source), found)),
+            "image": small_png(draw_boxes(read_image(example.source), found)),
         }
-        for wrong, missed, false, example, found in rows[:12]
+        for wrong, missed, false, example, found in rows[:8]
         if wrong
     ]

@@ -111,5 +111,10 @@ class ObjectDetection(Task):
             "iou_threshold": 0.6,
         }
 
+    def card(self, config: Config) -> dict[str, Any]:
+        from apps.object_detection.card import facts
+
+        return facts(config)
+
 
 TASK = ObjectDetection()
