@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -17,6 +18,7 @@ from shared.results import Transcript, Word
 SAMPLE_RATE_HZ = 16_000
 MIN_NEW_S = 0.9
 """New sound between two answers."""
+LONGEST_WAIT_S = 6.0
 KEEP_S = 14.0
 """Longer than this, the window lets its settled beginning go."""
 LONGEST_S = 28.0
@@ -35,6 +37,8 @@ class Dictation:
         settled: Words that do not change any more, with times in the session.
         partial: Words that still may.
         unheard_s: New sound since the last answer.
+        cost_s: What the last answer took. The next one waits for as much new sound, so that a slow machine
+            answers less often instead of falling behind.
     """
 
     audio: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0, np.float32))
@@ -42,6 +46,7 @@ class Dictation:
     settled: tuple[Word, ...] = ()
     partial: tuple[Word, ...] = ()
     unheard_s: float = 0.0
+    cost_s: float = 0.0
 
     @property
     def duration_s(self) -> float:
@@ -63,7 +68,7 @@ class Dictation:
         audio = np.concatenate([self.audio, chunk.astype(np.float32)])
         unheard = self.unheard_s + len(chunk) / SAMPLE_RATE_HZ
         state = dataclasses.replace(self, audio=audio, unheard_s=unheard)
-        if unheard < MIN_NEW_S:
+        if unheard < max(MIN_NEW_S, min(self.cost_s, LONGEST_WAIT_S)):
             return state
         return state._answer(recognize, last=False)
 
@@ -74,15 +79,20 @@ class Dictation:
         return self._answer(recognize, last=True)
 
     def _answer(self, recognize: Recognize, *, last: bool) -> Dictation:
+        begun = time.monotonic()
+        transcript = recognize(self.audio)
+        cost = time.monotonic() - begun
         found = [
             dataclasses.replace(w, start_s=w.start_s + self.start_s, end_s=w.end_s + self.start_s)
-            for segment in recognize(self.audio).segments
+            for segment in transcript.segments
             for w in segment.words
         ]
         new = self._beyond_settled(found)
         agreed = len(new) if last else _common_prefix(new, self.partial)
         settled = (*self.settled, *new[:agreed])
-        state = dataclasses.replace(self, settled=settled, partial=tuple(new[agreed:]), unheard_s=0.0)
+        state = dataclasses.replace(
+            self, settled=settled, partial=tuple(new[agreed:]), unheard_s=0.0, cost_s=cost
+        )
         return state._let_go()
 
     def _beyond_settled(self, found: Sequence[Word]) -> list[Word]:
