@@ -95,7 +95,7 @@ def _class_table(
                 "boundary F": _rounded(metrics.mean_of(scores[:, index])),
                 "precision": _rounded(both / seen if seen else np.nan),
                 "recall": _rounded(both / true if true else np.nan),
-                "pixels %": round(100 * true / max(1, total.sum()), 2),
+                "pixels %": round(100 * float(true) / max(1, int(total.sum())), 2),
             }
         )
     return rows
@@ -157,26 +157,77 @@ def score_baseline(splits: Splits, config: SegmentationConfig) -> dict[str, floa
     return {"mean_iou": metrics.mean_iou(total), "pixel_accuracy": metrics.pixel_accuracy(total)}
 
 
-def fit_temperature(model: Any, examples: Sequence[MaskedImage], config: SegmentationConfig) -> float:
-    """Temperature under which validation labels are most probable: https://arxiv.org/abs/1706.04599.
+SERVE_SCALES = (1.0, 1.25, 1.5)
+"""Working sizes tried on validation, as factors of the one in training."""
+CALIBRATION_PICTURES = 64
+
+
+def calibrate(model: Any, examples: Sequence[MaskedImage], settings: dict[str, Any]) -> dict[str, Any]:
+    """Choose how the model is served, by mean IoU on validation, and then the temperature of its confidence.
+
+    First the working size, then whether the mirror image is averaged in. A dearer choice must gain at least
+    0.002.
 
     Args:
         model: The trained Keras model.
-        examples: Validation pictures.
-        config: Gives the working size.
+        examples: Validation pictures; at most `CALIBRATION_PICTURES` of them are used.
+        settings: What `Task.settings` gives.
+
+    Returns:
+        `serve_scale`, `flip`, `temperature`, and `serving_choices`: what was tried, with its mean IoU.
+    """
+    from apps.segmentation.preprocessing import Processor
+    from shared.runtime.predictor import KerasGraph
+
+    pairs = [e.read() for e in examples[:: max(1, -(-len(examples) // CALIBRATION_PICTURES))]]
+    if not pairs:
+        return {"serve_scale": 1.0, "flip": False, "temperature": 1.0, "serving_choices": []}
+    graph = KerasGraph(model=model)
+    tried: list[dict[str, Any]] = []
+
+    def score(scale: float, flip: bool) -> float:
+        options = {"serve_scale": scale, "flip": flip}
+        processor = Processor(settings | options, "")
+        total = sum(
+            metrics.confusion_matrix(mask, result.mask, len(settings["class_names"]))
+            for image, mask in pairs
+            for result in processor.run({"model": graph}, [image])
+        )
+        tried.append(options | {"mean_iou": round(metrics.mean_iou(total), 4)})
+        print(
+            f"Served at {scale:g} times the training size, flip {flip}: {tried[-1]['mean_iou']}", flush=True
+        )
+        return tried[-1]["mean_iou"]
+
+    best, chosen = score(1.0, False), 1.0
+    for scale in SERVE_SCALES[1:]:
+        found = score(scale, False)
+        if found < best + 0.002:
+            break
+        best, chosen = found, scale
+    flip = score(chosen, True) >= best + 0.002
+    options = {"serve_scale": chosen, "flip": flip}
+    temperature = fit_temperature(Processor(settings | options, ""), graph, pairs)
+    return options | {"temperature": temperature, "serving_choices": tried}
+
+
+def fit_temperature(processor: Any, graph: Any, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:
+    """Temperature under which validation labels are most probable: https://arxiv.org/abs/1706.04599.
+
+    Args:
+        processor: Serves as the variant will.
+        graph: The model.
+        pairs: Pictures and masks; every 49th pixel is used.
 
     Returns:
         A value between 0.5 and 3; 1 without labelled pixels.
     """
-    from apps.segmentation.data import batches
-
     logits, labels = [], []
-    for images, masks in batches(examples[:64], config, training=False):
-        scores = np.asarray(model(images, training=False))
-        step = masks.shape[1] // scores.shape[1]
-        truth = np.asarray(masks)[:, step // 2 :: step, step // 2 :: step][:, ::2, ::2]
+    for image, mask in pairs:
+        scores = processor.enlarge(processor.low_logits(graph, image), mask.shape)[:, 3::7, 3::7]
+        truth = mask[3::7, 3::7]
         known = truth != VOID
-        logits.append(scores[:, ::2, ::2][known])
+        logits.append(scores[:, known].T)
         labels.append(truth[known].astype(np.int64))
     scores, truth = np.concatenate(logits).astype(np.float64), np.concatenate(labels)
     if not len(truth):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -99,11 +99,20 @@ def argmax_and_confidence(logits: np.ndarray, temperature: float = 1.0) -> tuple
 
 
 class Processor(predictor.Processor):
-    """RGB uint8 `(h, w, 3)` of any size -> `shared.results.Segmentation` of that size."""
+    """RGB uint8 `(h, w, 3)` of any size -> `shared.results.Segmentation` of that size.
+
+    Settings: `class_names`, `colours`, `side_px` (longer side in training), and what was chosen on validation:
+    `serve_scale` (factor of that side), `flip` (average with the mirror image), `temperature`.
+    """
+
+    @property
+    def side_px(self) -> int:
+        """Longer side of the picture as the network sees it."""
+        return round(self.settings["side_px"] * self.settings.get("serve_scale", 1.0))
 
     def preprocess(self, item: np.ndarray) -> dict[str, np.ndarray]:
         """Scale to the working size and pad to whole strides; `images` float32, 0 to 255."""
-        inside = working_size(item.shape[:2], self.settings["side_px"])
+        inside = working_size(item.shape[:2], self.side_px)
         image = pad(resize(item, inside), padded_size(inside), FILL)
         return {"images": image.astype(np.float32)}
 
@@ -111,8 +120,26 @@ class Processor(predictor.Processor):
         self, outputs: Mapping[str, np.ndarray], item: np.ndarray, **options: Any
     ) -> Segmentation:
         """Enlarge the logits to the picture, then choose: smoother edges than an enlarged mask has."""
-        size = item.shape[:2]
-        inside = working_size(size, self.settings["side_px"])
-        logits = upsample_logits(outputs["logits"], padded_size(inside), inside, size)
+        logits = self.enlarge(outputs["logits"], item.shape[:2])
         mask, confidence = argmax_and_confidence(logits, self.settings.get("temperature", 1.0))
         return Segmentation(mask, confidence, list(self.settings["class_names"]))
+
+    def enlarge(self, logits: np.ndarray, size_px: tuple[int, int]) -> np.ndarray:
+        """Logits `(h, w, classes)` of the padded input -> `(classes, height, width)` of the picture."""
+        inside = working_size(size_px, self.side_px)
+        return upsample_logits(logits, padded_size(inside), inside, size_px)
+
+    def run(
+        self, graphs: Mapping[str, predictor.Graph], items: Sequence[np.ndarray], **options: Any
+    ) -> list[Segmentation]:
+        """One picture at a time (their sizes differ), each with its mirror image where that was chosen."""
+        graph = next(iter(graphs.values()))
+        return [self.postprocess({"logits": self.low_logits(graph, item)}, item, **options) for item in items]
+
+    def low_logits(self, graph: predictor.Graph, item: np.ndarray) -> np.ndarray:
+        """Logits `(h, w, classes)` of the padded input, averaged over the views."""
+        images = self.preprocess(item)["images"]
+        if not self.settings.get("flip"):
+            return graph({"images": images[None]})["logits"][0]
+        both = graph({"images": np.stack([images, images[:, ::-1]])})["logits"]
+        return (both[0] + both[1][:, ::-1]) / 2

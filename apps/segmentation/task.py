@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from apps.segmentation import data
+from apps.segmentation.card import facts
 from apps.segmentation.config import VARIANTS, SegmentationConfig
 from shared.data.masks import MaskedImage
 from shared.task import DataCheck, Evaluation, Phase, Splits, Task
@@ -49,6 +50,7 @@ class SegmentationTask(Task):
     def build_model(self, config: SegmentationConfig, splits: Splits) -> keras.Model:
         from apps.segmentation.model import build_model
 
+        # `compile` weighs classes by it, and is not given the splits.
         self._pixel_counts = splits.info["pixel_counts"]
         return build_model(config, len(splits.info["class_names"]))
 
@@ -77,9 +79,9 @@ class SegmentationTask(Task):
         return [CosineRate(config.learning_rate, config.warmup_share, config.max_minutes)]
 
     def calibrate(self, model: keras.Model, config: SegmentationConfig, splits: Splits) -> dict[str, Any]:
-        from apps.segmentation.evaluation import fit_temperature
+        from apps.segmentation.evaluation import calibrate
 
-        return {"temperature": fit_temperature(model, splits.validation, config)}
+        return calibrate(model, splits.validation, self.settings(config, splits))
 
     def settings(self, config: SegmentationConfig, splits: Splits) -> dict[str, Any]:
         return {
@@ -104,6 +106,9 @@ class SegmentationTask(Task):
         from apps.segmentation.evaluation import evaluate
 
         return evaluate(predictor, examples)
+
+    def card(self, config: SegmentationConfig) -> dict[str, Any]:
+        return facts(config)
 
 
 TASK = SegmentationTask()
