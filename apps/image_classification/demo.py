@@ -123,7 +123,10 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
     gr.on([button.click, photo.input], predict, inputs, outputs, api_name="predict", concurrency_limit=16)
     # Another model answers at once, too, if there is a photo.
     model.input(predict_if_any(predict), inputs, outputs, **private)
-    choice.input(explain, [photo, model, choice], heat, api_name="explain", concurrency_limit=16)
+    # A client may ask for any class; the radio would take only those that were shown in its session.
+    wanted = gr.Textbox(label="Class label", visible=False)
+    wanted.submit(explain, [photo, model, wanted], heat, api_name="explain", concurrency_limit=16)
+    choice.input(explain, [photo, model, choice], heat, **private)
     if examples is not None:
         chosen = examples.click(
             lambda index: samples[index], examples, [photo, model], api_visibility="private", queue=False

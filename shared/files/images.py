@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import io
 import os
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,9 @@ MIN_SIDE_PX = 2
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF", "PPM")
 """Decoders that may run on an upload; Pillow knows others (EPS, PDF ...) that start outside programs."""
 EXTENSIONS = (".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".avif", ".ppm")
+
+# Pictures that large are refused here with a message; a warning in the server's log helps nobody.
+warnings.simplefilter("ignore", Image.DecompressionBombWarning)
 
 _WORKS = "JPEG, PNG, WebP, GIF, BMP, TIFF and AVIF pictures work."
 _FUNCIONA = "Funcionan las imágenes JPEG, PNG, WebP, GIF, BMP, TIFF y AVIF."
