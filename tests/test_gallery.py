@@ -203,6 +203,14 @@ def test_answers_come_in_the_visitors_language(client, language, expected):
     assert os.stat(Path(path).parent).st_mode & 0o077 == 0
 
 
+def test_files_have_the_address_of_their_app_with_and_without_the_queue(client):
+    answer = client.post("/greeter/gradio_api/run/predict", json={"data": ["Ana", "small"]}).json()
+    _, queued = call(client, "greeter", "predict", ["Ana", "small"])
+    for file in (answer["data"][3], queued[3]):
+        assert file["url"].startswith("http://testserver/greeter/gradio_api/file="), file["url"]
+        assert client.get(file["url"]).text == "Hello Ana"
+
+
 @pytest.mark.parametrize(("language", "part"), [("en", "type one"), ("es", "escribe uno")])
 def test_refusals_say_what_would_work(client, language, part):
     kind, data = call(client, "greeter", "predict", ["", "small"], **{"accept-language": language})

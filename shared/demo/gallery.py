@@ -101,7 +101,8 @@ def _lazy(app: AppInfo, options: argparse.Namespace) -> LazyApp:
         from shared.demo.mounting import build, mount
 
         host = fastapi.FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
-        mount(host, build(app.name, options.runtime), "/", mcp=options.mcp, gallery=True)
+        page = build(app.name, options.runtime)
+        mount(host, page, "/", mcp=options.mcp, gallery=True, address=f"/{app.name}")
         return host
 
     return LazyApp(app.name, build, lambda request, error: site.failed_page(request, app, error))

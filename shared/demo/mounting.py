@@ -43,7 +43,13 @@ def build(app: str, runtime: Runtime = "onnx") -> gr.Blocks:
 
 
 def mount(
-    host: fastapi.FastAPI, blocks: gr.Blocks, path: str, *, mcp: bool = False, gallery: bool = False
+    host: fastapi.FastAPI,
+    blocks: gr.Blocks,
+    path: str,
+    *,
+    mcp: bool = False,
+    gallery: bool = False,
+    address: str | None = None,
 ) -> None:
     """Mount an app's page in a server.
 
@@ -53,6 +59,8 @@ def mount(
         path: Where; `/` for a server with one page.
         mcp: Serve its named events as MCP tools too.
         gallery: The page is one of several, so it shows the way back.
+        address: Path of the page as visitors see it, where `host` itself is mounted below another server. Answers
+            given without the queue would otherwise name files at the root of that server.
     """
     blocks.delete_cache = (CHECK_EVERY_S, KEEP_S)
     if blocks._queue.max_size is None:
@@ -74,6 +82,7 @@ def mount(
         show_error=True,
         footer_links=["api"],
         mcp_server=mcp,
+        root_path=address,
     )
     page: fastapi.FastAPI = host.routes[-1].app
     # The last one is the innermost: Gradio's own middleware compresses what this one has finished.
