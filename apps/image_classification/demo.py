@@ -11,6 +11,7 @@ import gradio as gr
 from apps.image_classification import answers
 from apps.image_classification.demo_teach import teach_tab
 from apps.image_classification.demo_texts import T, class_name, refusal
+from shared.data.images import encode_jpeg
 from shared.demo.downloads import write_file
 from shared.demo.errors import friendly
 from shared.demo.i18n import language_of
@@ -55,7 +56,6 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
                 show_label=False,
                 interactive=False,
                 visible=False,
-                format="jpeg",
                 height=340,
                 buttons=["download", "fullscreen"],
                 elem_id="heat",
@@ -92,7 +92,7 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
             gr.Radio(
                 choices=list(zip(names, found.labels, strict=True)), value=found.labels[0], visible=True
             ),
-            gr.Image(answers.explanation(loaded, answered, indices[0]), visible=True),
+            gr.Image(_heat_file(loaded, answered, indices[0]), visible=True),
             gr.DownloadButton(
                 value=write_file("classes.json", json.dumps(content, ensure_ascii=False, indent=2)),
                 visible=True,
@@ -100,7 +100,7 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
         )
 
     @friendly
-    def explain(photo: str | None, model: str, class_label: str, request: gr.Request) -> Any:
+    def explain(photo: str | None, model: str, class_label: str, request: gr.Request) -> str:
         """Show where in the photo the model saw a class.
 
         Args:
@@ -115,7 +115,7 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
         if class_label not in names:
             raise refusal("unknown_class", label=class_label)
         answered = answers.answer(loaded, photo)
-        return gr.Image(answers.explanation(loaded, answered, names.index(class_label)), visible=True)
+        return _heat_file(loaded, answered, names.index(class_label))
 
     outputs = [result, label, remark, choice, heat, download]
     inputs = [photo, model, top_k, threshold]
@@ -132,6 +132,15 @@ def _one_tab(models: ModelStore, model: gr.Radio) -> None:
             lambda index: samples[index], examples, [photo, model], api_visibility="private", queue=False
         )
         chosen.then(predict, inputs, outputs, **private)
+
+
+def _heat_file(loaded: Any, answered: answers.Answer, index: int) -> str:
+    """The explanation as a file of its own.
+
+    Gradio would name it by its content, and rewrite it for each visitor who sends the same photo while
+    another still downloads it.
+    """
+    return write_file("where.jpg", encode_jpeg(answers.explanation(loaded, answered, index)))
 
 
 def predict_if_any(predict: Any) -> Any:

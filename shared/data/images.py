@@ -156,6 +156,13 @@ def encode_png(image: np.ndarray) -> bytes:
     return stream.getvalue()
 
 
+def encode_jpeg(image: np.ndarray, quality: int = 88) -> bytes:
+    """uint8 RGB image -> content of a JPEG file."""
+    stream = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(image)).save(stream, "JPEG", quality=quality)
+    return stream.getvalue()
+
+
 def contact_sheet(
     images: Sequence[np.ndarray], captions: Sequence[str] = (), *, columns: int = 8, tile_px: int = 128
 ) -> bytes:

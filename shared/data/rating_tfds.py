@@ -39,7 +39,7 @@ def read_tfds_ratings(name: str, data_dir: str | None = None) -> Ratings:
     genre_names = _genre_names(info)
     columns: dict[str, list] = {n: [] for n in NEEDED}
     films: dict[bytes, tuple[str, list[str]]] = {}
-    for batch in tfds.as_numpy(data.batch(4096)):
+    for batch in tfds.as_numpy(data.ragged_batch(4096)):
         for n in NEEDED:
             columns[n].append(batch[n])
         genres = batch.get("movie_genres")
