@@ -45,24 +45,27 @@ def build_demo(models: ModelStore) -> gr.Blocks:
 def _controls(models: ModelStore, prefix: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
     """Confidence, overlap and class filter, starting where the default variant was calibrated."""
     settings = models.variants[models.default].settings
-    score = gr.Slider(
-        0.02,
-        0.98,
-        settings["score_threshold"],
-        step=0.01,
-        label=T("score"),
-        info=T("score_info"),
-        elem_id=f"{prefix}-score",
-    )
-    iou = gr.Slider(
-        0.05,
-        0.95,
-        settings["iou_threshold"],
-        step=0.05,
-        label=T("iou"),
-        info=T("iou_info"),
-        elem_id=f"{prefix}-iou",
-    )
+    with gr.Row():
+        score = gr.Slider(
+            0.02,
+            0.98,
+            settings["score_threshold"],
+            step=0.01,
+            label=T("score"),
+            info=T("score_info"),
+            elem_id=f"{prefix}-score",
+            min_width=220,
+        )
+        iou = gr.Slider(
+            0.05,
+            0.95,
+            settings["iou_threshold"],
+            step=0.05,
+            label=T("iou"),
+            info=T("iou_info"),
+            elem_id=f"{prefix}-iou",
+            min_width=220,
+        )
     names = list(settings["class_names"])
     classes = gr.CheckboxGroup(names, value=names, label=T("classes"), elem_id=f"{prefix}-classes")
     return score, iou, classes
@@ -73,24 +76,26 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         with gr.Column(scale=2, min_width=300):
             photo = photo_input(label=T("photo"), height=320, elem_id="photo")
             button = gr.Button(T("find"), variant="primary")
-            score, iou, classes = _controls(models, "one")
             _examples(photo)
             with gr.Accordion(T("preset"), open=False):
                 preset = gr.Textbox(
                     label=T("preset_name"), info=T("preset_info"), max_lines=1, elem_id="preset"
                 )
         with gr.Column(scale=3, min_width=300):
+            # Without the label, which Gradio lays over the top left corner, where boxes have names too.
             picture = gr.Image(
-                label=T("answer"), interactive=False, format="png", elem_id="picture", buttons=["fullscreen"]
+                label=T("answer"),
+                show_label=False,
+                interactive=False,
+                format="png",
+                elem_id="picture",
+                buttons=["fullscreen"],
             )
             summary = gr.Markdown(elem_id="summary")
+            # Beside the result, so that a phone shows both at once.
+            score, iou, classes = _controls(models, "one")
             table = gr.Dataframe(
-                headers=[T("label"), T("name"), T("count"), T("mean_score")],
-                datatype=["str", "str", "number", "number"],
-                label=T("counts"),
-                interactive=False,
-                wrap=True,
-                elem_id="counts",
+                label=T("counts"), interactive=False, wrap=True, visible=False, elem_id="counts"
             )
             with gr.Row():
                 coco = gr.DownloadButton(T("download_coco"), visible=False, elem_id="coco", min_width=110)
@@ -119,12 +124,13 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         key = "summary" if len(detections) else "nothing"
         text = T.say(key, request, classes=", ".join(found.class_names[:12]), **says)
         content = detections.to_json() | {"model": name}
+        rows = count_rows(detections, language_of(request))
         stem = Path(photo).stem
         return (
             content,
             drawn,
             text,
-            count_rows(detections, language_of(request)),
+            _table([T.say(k, request) for k in ("label", "name", "count", "mean_score")], rows),
             *_downloads([(Path(photo).name, detections)], drawn, stem),
         )
 
@@ -198,11 +204,7 @@ def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         with gr.Column(scale=3, min_width=300):
             summary = gr.Markdown(elem_id="many-summary")
             table = gr.Dataframe(
-                headers=_many_headers(models, models.default),
-                label=T("table"),
-                interactive=False,
-                wrap=True,
-                elem_id="table",
+                label=T("table"), interactive=False, wrap=True, visible=False, elem_id="table"
             )
             with gr.Row():
                 coco = gr.DownloadButton(T("download_coco"), visible=False, min_width=110)
@@ -237,10 +239,12 @@ def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         language = language_of(request)
         rows, results = answers.rows_of(detector, files, model, score, iou, wanted, language)
         total = sum(len(found) for _, found in results)
+        known = detector.class_names(model)
+        heads = [T.say("file", request), *known, T.say("total", request), T.say("remark", request)]
         return (
             {"pictures": rows, "model": model},
             T.say("summary_many", request, count=total, pictures=len(results)),
-            gr.Dataframe([list(row.values()) for row in rows], headers=_many_headers(models, model)),
+            _table(heads, [list(row.values()) for row in rows]),
             gr.DownloadButton(value=write_file("boxes.json", answers.coco_json(results)), visible=True),
             gr.DownloadButton(value=write_file("counts.csv", answers.counts_csv(rows)), visible=True),
         )
@@ -278,8 +282,10 @@ def _downloads(
     )
 
 
-def _many_headers(models: ModelStore, model: str) -> list[Any]:
-    return [T("file"), *models.variants[model].settings["class_names"], T("total"), T("remark")]
+def _table(headers: list[str], rows: list[list[Any]]) -> gr.Dataframe:
+    """Value of a table with headers in the visitor's language; Gradio translates labels, but no headers."""
+    shown = [["" if cell is None else cell for cell in row] for row in rows]
+    return gr.Dataframe(value={"headers": headers, "data": shown, "metadata": None}, visible=True)
 
 
 def _reset(models: ModelStore, name: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
