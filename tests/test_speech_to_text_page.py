@@ -130,7 +130,8 @@ def test_dictation_waits_for_new_sound():
     for _ in range(10):
         state = state.hear(np.zeros(RATE // 4, np.float32), recognize)
     assert len(calls) == 2
-    assert Dictation().finish(recognize) == Dictation() or len(calls) == 2
+    Dictation().finish(recognize)
+    assert len(calls) == 2, "nothing heard, nothing to recognize"
 
 
 # --- Speech activity ---
@@ -163,7 +164,7 @@ def test_speech_activity(audio, speech):
 
 def test_cuts_fall_into_pauses():
     audio = np.concatenate([voice(9), np.zeros(RATE, np.float32), voice(9)])
-    assert 9 <= quietest_cut(audio, 5, 14, RATE) / RATE <= 10
+    assert 8.8 <= quietest_cut(audio, 5, 14, RATE) / RATE <= 10
 
 
 # --- HTML ---

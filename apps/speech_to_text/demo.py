@@ -28,6 +28,8 @@ from shared.runtime.predictor import ModelStore
 EXAMPLES = Path(__file__).parent / "examples"
 MAX_DURATION_S = 1800.0
 MIN_DURATION_S = 0.1
+MAX_UPLOAD_BYTES = 200_000_000
+"""30 minutes as a browser's microphone gives them: 48 kHz, 16 bits, mono."""
 BEAM_SIZE = 5
 SEARCHES = ("greedy", "beam")
 
@@ -323,4 +325,5 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                     concurrency_limit=2,
                 )
         footer(models)
+    demo.max_upload_bytes = MAX_UPLOAD_BYTES
     return demo

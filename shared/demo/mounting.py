@@ -75,7 +75,8 @@ def mount(
         path=path,
         theme=theme(),
         i18n=gradio_i18n(),
-        max_file_size=MAX_UPLOAD_BYTES,
+        # A page may need larger files than photos and tables are, e.g. half an hour of sound.
+        max_file_size=getattr(blocks, "max_upload_bytes", MAX_UPLOAD_BYTES),
         ssr_mode=False,
         enable_monitoring=False,
         run_history=False,

@@ -11,7 +11,7 @@ import numpy as np
 from shared.files.errors import InputError
 
 SAMPLE_RATE_HZ = 16_000
-MAX_BYTES = 500 * 1024**2
+MAX_BYTES = 1000 * 1024**2
 FORMATS = "WAV, FLAC, OGG, Opus, MP3, M4A"
 _NOT_AUDIO = InputError(
     f"This file holds no sound that can be read. Use one of: {FORMATS}.",
