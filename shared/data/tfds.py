@@ -35,8 +35,8 @@ def read_tfds_images(
     keys = builder.info.supervised_keys
     image_key, label_key = keys if keys and len(keys) == 2 else ("image", "label")
     # FeaturesDict is no dict: it has neither get() nor a default.
-    label = features[label_key] if label_key in features else None
-    image = features[image_key] if image_key in features else None
+    label = features[label_key] if label_key in features else None  # noqa: SIM401
+    image = features[image_key] if image_key in features else None  # noqa: SIM401
     if not isinstance(image, tfds.features.Image) or not hasattr(label, "num_classes"):
         raise DataError(
             [f"tfds:{name}: needs one Image and one ClassLabel feature, has {', '.join(features)}"],
