@@ -11,7 +11,7 @@ import argparse
 import dataclasses
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +25,19 @@ from apps.recommendation.linear import Trend
 from apps.recommendation.scoring import listed_items, star_scores
 from benchmarks import recommendation_peers as peers
 from benchmarks.common import record
-from shared.data.rating_splits import TEST, TRAIN, split_at_random, split_by_time
+from shared.data.rating_splits import TEST, TRAIN, VALIDATION, split_at_random, split_by_time
 from shared.data.ratings import Ratings, by_user
 from shared.metrics.ranking import hits, ndcg, ranking_metrics, top_k
+from shared.runtime.files import write_json
 
 NAME = "recommendation"
 TITLE = "Recommendation, MovieLens latest-small"
 K = 10
+PARTS = ("star_peers", "stars", "ranking", "cold")
+Row = dict[str, Any]
+Log = Callable[[str], None]
 COLD = (3, 5, 10)
+KEPT = Path("runs") / "benchmarks"
 FOLDS = 5
 
 
@@ -92,47 +97,62 @@ def paired(ours: np.ndarray, theirs: np.ndarray, seed: int = 0) -> tuple[float, 
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
-def stars(ratings: Ratings, seeds: int, log) -> list[dict[str, Any]]:
-    """RMSE and MAE on a random tenth."""
+def star_peers(ratings: Ratings, log: Log) -> list[Row]:
+    """RMSE and MAE of Surprise on a random tenth."""
     part = split_at_random(len(ratings))
-    train, validation = ratings[part == TRAIN], ratings[part == 1]
+    train, validation = ratings[part == TRAIN], ratings[part == VALIDATION]
     known, test = ratings[part != TEST], ratings[part == TEST]
-    rows = []
-    mean = float(known.rating.mean())
-    error = test.rating - mean
-    rows.append({"part": "stars", "model": "mean of all", "rmse": float(np.sqrt((error**2).mean())),
-                 "mae": float(np.abs(error).mean())})  # fmt: skip
+    rows = [_errors("mean of all", float(known.rating.mean()) - test.rating)]
     for name, grid in peers.STARS.items():
         tried = []
         for options in peers.settings(grid):
             guess = peers.surprise_stars(name, train, validation, options)
-            tried.append((float(np.sqrt(((guess - validation.rating) ** 2).mean())), json.dumps(options)))
+            tried.append((_errors(name, guess - validation.rating)["rmse"], json.dumps(options)))
             log(f"{name} {tried[-1]}")
         best, options = min(tried)
         guess = peers.surprise_stars(name, known, test, json.loads(options))
-        error = guess - test.rating
-        rows.append({"part": "stars", "model": name, "rmse": float(np.sqrt((error**2).mean())),
-                     "mae": float(np.abs(error).mean()), "validation": best, "settings": options})  # fmt: skip
+        rows.append(_errors(name, guess - test.rating) | {"validation": best, "settings": options})
         log(str(rows[-1]))
-    for variant in ("matrix_factorization", "films_ratings"):
-        scores, timeless = [], []
-        for seed in range(seeds):
-            config = dataclasses.replace(VARIANTS[variant], seed=seed, fit_on="train+validation")
-            splits = star_splits(ratings, part, config)
-            scorer = fit_ours(config, splits)
-            scores.append(star_scores(scorer, splits.test, config.low, config.high)[0])
-            # The same asked as if nothing were known of when: every query far from every rating.
-            far = [dataclasses.replace(h, target_days=h.target_days + 1e5) for h in splits.test]
-            timeless.append(star_scores(scorer, far, config.low, config.high)[0]["rmse"])
-            log(f"{variant} seed {seed} {scores[-1]} without time {timeless[-1]:.4f}")
-        values = [s["rmse"] for s in scores]
-        rows.append({"part": "stars", "model": f"ours, {VARIANTS[variant].model}", "rmse": float(np.mean(values)),
-                     "±": interval(values), "mae": float(np.mean([s["mae"] for s in scores])),
-                     "rmse without time": float(np.mean(timeless)), "seeds": seeds})  # fmt: skip
     return rows
 
 
-def tuned(train: sp.csr_matrix, histories: Sequence[History], log) -> dict[str, tuple[float, dict[str, Any]]]:
+def _errors(name: str, error: np.ndarray) -> Row:
+    rmse, mae = float(np.sqrt((error**2).mean())), float(np.abs(error).mean())
+    return {"part": "stars", "model": name, "rmse": rmse, "mae": mae}
+
+
+def stars(ratings: Ratings, seeds: Sequence[int], log: Log) -> None:
+    """RMSE and MAE of ours on the same tenth; each run is kept, so that seeds may run apart."""
+    part = split_at_random(len(ratings))
+    for seed in seeds:
+        for variant in ("films_ratings", "matrix_factorization"):
+            config = dataclasses.replace(VARIANTS[variant], seed=seed, fit_on="train+validation")
+            splits = star_splits(ratings, part, config)
+            scorer = fit_ours(config, splits)
+            row = star_scores(scorer, splits.test, config.low, config.high)[0]
+            # The same asked as if nothing were known of when: every query far from every rating.
+            far = [dataclasses.replace(h, target_days=h.target_days + 1e5) for h in splits.test]
+            row["rmse without time"] = star_scores(scorer, far, config.low, config.high)[0]["rmse"]
+            keep(f"stars-{variant}-{seed}", [row])
+            log(f"{variant} seed {seed} {row}")
+
+
+def star_table() -> list[Row]:
+    """The kept runs of `stars`, averaged over their seeds."""
+    rows = []
+    for variant in ("films_ratings", "matrix_factorization"):
+        found = sorted(KEPT.glob(f"{NAME}-stars-{variant}-*.json"))
+        runs = [json.loads(p.read_text(encoding="utf-8"))[0] for p in found]
+        if runs:
+            mean = {k: float(np.mean([r[k] for r in runs])) for k in runs[0]}
+            rows.append({"part": "stars", "model": f"ours, {VARIANTS[variant].model}", **mean,
+                         "±": interval([r["rmse"] for r in runs]), "seeds": len(runs)})  # fmt: skip
+    return rows
+
+
+def tuned(
+    train: sp.csr_matrix, histories: Sequence[History], log: Log
+) -> dict[str, tuple[float, dict[str, Any]]]:
     """Best setting of every ranking peer on validation: name -> (NDCG@10, options)."""
     result = {}
     for name, (make, grid) in peers.RANKING.items():
@@ -146,10 +166,10 @@ def tuned(train: sp.csr_matrix, histories: Sequence[History], log) -> dict[str, 
     return result
 
 
-def ranking(ratings: Ratings, seeds: int, log) -> tuple[list[dict[str, Any]], dict]:
+def ranking(ratings: Ratings, seeds: int, log: Log) -> list[Row]:
     """All films ranked, liked test films relevant, split by time."""
     part = split_by_time(ratings)
-    config = VARIANTS["films"]
+    config = dataclasses.replace(VARIANTS["films"], fit_on="train")
     on_train = ranking_splits(ratings, part, config)
     final = ranking_splits(ratings, part, dataclasses.replace(config, fit_on="train+validation"))
     items = len(ratings.items)
@@ -184,11 +204,17 @@ def ranking(ratings: Ratings, seeds: int, log) -> tuple[list[dict[str, Any]], di
         if row["model"] in each:
             low, high = paired(best_of_ours, each[row["model"]])
             row["ours minus it, 95 % over visitors"] = f"{low:+.4f} to {high:+.4f}"
-    return rows, {name: options for name, (_, options) in best.items()}
+    return rows
 
 
-def cold(ratings: Ratings, best: dict[str, dict[str, Any]], log) -> list[dict[str, Any]]:
-    """Visitors nobody was trained on, after their first 3, 5 and 10 ratings; the rest they liked is relevant."""
+def cold(ratings: Ratings, log: Log) -> list[Row]:
+    """Visitors nobody was trained on, after their first 3, 5 and 10 ratings; the rest they liked is relevant.
+
+    Peers keep the settings that were best in the ranking part.
+    """
+    best = {r["model"]: json.loads(r["settings"]) for r in kept("ranking") if r.get("settings")}
+    if not best:
+        raise SystemExit("cold needs the settings of the ranking part: run --parts ranking cold")
     fold = np.random.default_rng(0).integers(0, FOLDS, len(ratings.user_ids))
     found: dict[tuple[str, int], list[np.ndarray]] = {}
     config = dataclasses.replace(VARIANTS["films"], fit_on="train+validation")
@@ -236,8 +262,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", required=True, help="folder ml-latest-small")
-    parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--parts", nargs="*", default=["stars", "ranking", "cold"])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
+    parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
     options = parser.parse_args(argv)
     ratings = load_ratings(RecommendationConfig(data=options.data))
     begun = time.monotonic()
@@ -245,21 +271,31 @@ def main(argv: Sequence[str] | None = None) -> None:
     def log(text: str) -> None:
         print(f"[{time.monotonic() - begun:5.0f} s] {text}", flush=True)
 
-    rows: list[dict[str, Any]] = []
-    best = None
-    if "ranking" in options.parts or "cold" in options.parts:
-        ranked, best = ranking(ratings, options.seeds, log)
-        rows += ranked
-    if "cold" in options.parts:
-        rows += cold(ratings, best, log)
+    if "star_peers" in options.parts:
+        keep("star_peers", star_peers(ratings, log))
     if "stars" in options.parts:
-        rows = stars(ratings, options.seeds, log) + rows
-    shown = ["--data", Path(options.data).name] + (
-        ["--seeds", str(options.seeds)] if options.seeds != 5 else []
-    )
+        stars(ratings, options.seeds, log)
+    if "ranking" in options.parts:
+        keep("ranking", ranking(ratings, len(options.seeds), log))
+    if "cold" in options.parts:
+        keep("cold", cold(ratings, log))
+    shown = ["--data", Path(options.data).name]
+    rows = [row for part in PARTS for row in (star_table() if part == "stars" else kept(part))]
     record(
         NAME, TITLE, rows, shown, seed=0, packages=["implicit", "scikit-surprise", "keras-rs"], notes=NOTES
     )
+
+
+def keep(part: str, rows: list[Row]) -> None:
+    """Parts may run one at a time (`--parts`): each leaves its rows beside the others'."""
+    KEPT.mkdir(parents=True, exist_ok=True)
+    write_json(KEPT / f"{NAME}-{part}.json", rows)
+
+
+def kept(part: str) -> list[Row]:
+    """Rows of a part that ran, or none."""
+    path = KEPT / f"{NAME}-{part}.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
 
 
 NOTES = (

@@ -69,9 +69,10 @@ def ease(train: sp.csr_matrix, kind: str, ridge: float) -> Scores:
     """
     x = seen_as(train, kind)
     small = np.linalg.inv((x @ x.T).toarray() + ridge * np.eye(x.shape[0]))
-    solved = np.asarray((x.T @ small).T)  # (users, items)
+    solved = np.asarray((x.T @ small).T, dtype="float32")  # (users, items)
     diagonal = 1 - np.asarray(x.multiply(solved).sum(axis=0)).ravel()
-    return lambda visitors: np.asarray((seen_as(visitors, kind) @ x.T) @ solved) / diagonal
+    solved /= diagonal
+    return lambda visitors: (seen_as(visitors, kind) @ x.T).toarray() @ solved
 
 
 def als(
@@ -121,15 +122,15 @@ def bpr(
 
 RANKING: dict[str, tuple[Callable[..., Scores], dict[str, list[Any]]]] = {
     "popularity": (popularity, {"kind": ["all", "liked", "graded"]}),
-    "item-kNN": (item_knn, {"kind": ["all", "liked"], "neighbours": [20, 50, 200], "shrink": [0.0, 10.0, 50.0]}),
+    "item-kNN": (item_knn, {"kind": ["all", "liked"], "neighbours": [50, 200], "shrink": [0.0, 20.0]}),
     "EASE": (ease, {"kind": ["all", "liked", "graded"], "ridge": [50.0, 100.0, 200.0, 400.0, 800.0]}),
     "implicit ALS": (
         als,
-        {"kind": ["all", "liked"], "factors": [16, 48], "regularization": [1.0, 10.0, 50.0], "alpha": [1.0, 5.0]},
+        {"kind": ["all", "liked"], "factors": [16, 48], "regularization": [1.0, 10.0, 50.0], "alpha": [1.0]},
     ),
     "implicit BPR": (
         bpr,
-        {"kind": ["all", "liked"], "factors": [16, 64], "learning_rate": [0.01, 0.05], "regularization": [0.1]},
+        {"kind": ["all", "liked"], "factors": [32], "learning_rate": [0.01, 0.05], "regularization": [0.01, 0.1]},
     ),
 }  # fmt: skip
 """Name -> (function, grid)."""
@@ -141,7 +142,7 @@ STARS: dict[str, dict[str, list[Any]]] = {
         "lr_all": [0.005, 0.01],
         "reg_all": [0.05, 0.1],
     },
-    "Surprise SVD++": {"n_factors": [20], "n_epochs": [20], "lr_all": [0.007, 0.012], "reg_all": [0.05, 0.1]},
+    "Surprise SVD++": {"n_factors": [20], "n_epochs": [20], "lr_all": [0.007], "reg_all": [0.05, 0.1]},
 }
 
 

@@ -19,6 +19,8 @@ WINDOW = 20
 """Ranking learns from the likes among this many ratings after the cut."""
 QUERIES = 40
 """Ratings left out of one history at most."""
+SHORT = 0.25
+"""Share of the star examples that read at most 15 ratings."""
 MASKED = 1e9
 
 
@@ -82,7 +84,9 @@ def star_rows(
         history = examples[index]
         order = rng.permutation(len(history))
         asked = max(1, min(QUERIES, int(len(order) * rng.uniform(0.1, 0.25))))
-        query, read = order[:asked], order[asked : asked + config.history]
+        # Some visitors have rated little yet: a film's own bias must then be its usual rating.
+        most = config.history if rng.random() > SHORT else int(rng.integers(0, 16))
+        query, read = order[:asked], order[asked : asked + most]
         past = History(history.items[read], history.ratings[read], history.days[read])
         arrays = listed(past, history.items[query], history.days[query], config.history, QUERIES)
         target = np.full(QUERIES, MISSING, "float32")

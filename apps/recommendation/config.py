@@ -89,15 +89,15 @@ VARIANTS: dict[str, RecommendationConfig] = {
         fit_on="train+validation",
     ),
     "films_ratings": RecommendationConfig(
-        variant="films_ratings", model="neural", embedding_dim=48, epochs=20, batch_size=32, learning_rate=4e-3,
-        l2=0.5, fit_on="train+validation",
+        variant="films_ratings", model="neural", embedding_dim=48, epochs=40, batch_size=32, learning_rate=4e-3,
+        l2=1.25, fit_on="train+validation",
     ),
     "two_tower": RecommendationConfig(
         variant="two_tower", model="two_tower", embedding_dim=64, epochs=10, batch_size=128, learning_rate=2e-3,
         fit_on="train+validation",
     ),
     "matrix_factorization": RecommendationConfig(
-        variant="matrix_factorization", model="matrix_factorization", embedding_dim=48, epochs=20, batch_size=32,
-        learning_rate=4e-3, l2=0.5, fit_on="train+validation",
+        variant="matrix_factorization", model="matrix_factorization", embedding_dim=48, epochs=40, batch_size=32,
+        learning_rate=4e-3, l2=1.25, fit_on="train+validation",
     ),
 }  # fmt: skip

@@ -95,8 +95,22 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         )  # fmt: skip
 
     @friendly
-    def act(event: gr.EventData, words, pairs, hidden, which, *rest, request: gr.Request):
+    def act(
+        event: gr.EventData,
+        words,
+        pairs,
+        hidden,
+        which,
+        popularity,
+        diversity,
+        genres,
+        first_year,
+        last_year,
+        count,
+        request: gr.Request,
+    ):
         """A click on stars, on a card or on the map."""
+        rest = popularity, diversity, genres, first_year, last_year, count
         pairs, hidden = [list(p) for p in pairs or []], list(hidden or [])
         data = event._data or {}
         kind, film = str(data.get("act", "")), str(data.get("id", ""))
@@ -137,14 +151,18 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         )  # fmt: skip
 
     @friendly
-    def take_profile(name: str, *rest, request: gr.Request):
+    def take_profile(
+        name: str, popularity, diversity, genres, first_year, last_year, count, request: gr.Request
+    ):
+        rest = popularity, diversity, genres, first_year, last_year, count
         if name not in PROFILES:
             return [gr.skip()] * 13
         pairs = [[i, v] for i, v in PROFILES[name] if i in recommender.catalogue.code]
         return start_from(pairs, [], rest, request)
 
     @friendly
-    def clear(*rest, request: gr.Request):
+    def clear(popularity, diversity, genres, first_year, last_year, count, request: gr.Request):
+        rest = popularity, diversity, genres, first_year, last_year, count
         return start_from([], [], rest, request)
 
     @friendly
@@ -176,17 +194,34 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         return start_from(pairs, [], rest, request)
 
     @friendly
-    def change_list(which: str | None, pairs, hidden, *rest, request: gr.Request):
+    def change_list(
+        which: str | None,
+        pairs,
+        hidden,
+        popularity,
+        diversity,
+        genres,
+        first_year,
+        last_year,
+        count,
+        request: gr.Request,
+    ):
+        rest = popularity, diversity, genres, first_year, last_year, count
         which = which or LISTS[0]
         return which, *refresh(pairs, hidden, which, *rest, request=request)
 
     @friendly
-    def bring_back(pairs, which, *rest, request: gr.Request):
+    def bring_back(
+        pairs, which, popularity, diversity, genres, first_year, last_year, count, request: gr.Request
+    ):
+        rest = popularity, diversity, genres, first_year, last_year, count
         return [], gr.Button(visible=False), *refresh(pairs, [], which, *rest, request=request)
 
     @friendly
-    def opened(*inputs, request: gr.Request):
-        pairs, hidden, which, *rest = inputs
+    def opened(
+        pairs, hidden, which, popularity, diversity, genres, first_year, last_year, count, request: gr.Request
+    ):
+        rest = popularity, diversity, genres, first_year, last_year, count
         return *mine(pairs, request), *refresh(pairs, hidden, which, *rest, request=request)
 
     years = [int(y) for y in recommender.catalogue.years if y]
@@ -215,7 +250,7 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                     save = gr.DownloadButton(T("save"), size="sm", interactive=False)
                     start_over = gr.Button(T("clear"), size="sm", elem_id="rc-clear")
                 file = gr.File(
-                    label=T("upload"), file_types=[".csv", ".tsv", ".txt"], height=120, elem_id="rc-upload"
+                    label=T("upload"), file_types=[".csv", ".tsv", ".txt"], height=170, elem_id="rc-upload"
                 )
                 gr.Markdown(T("upload_how"))
             with gr.Column(scale=7, min_width=320):
@@ -280,7 +315,8 @@ def build_demo(models: ModelStore) -> gr.Blocks:
             [c.change for c in (popularity, diversity, genres, first_year, last_year, count)], predict, inputs, outputs,
             api_name="predict", show_progress="hidden", trigger_mode="always_last", concurrency_limit=2,
         )  # fmt: skip
-        words.input(
+        # change, not input: pasting counts as well
+        words.change(
             search,
             [words, pairs],
             results,

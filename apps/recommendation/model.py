@@ -114,9 +114,11 @@ def with_sampled_softmax(model: keras.Model, frequency: np.ndarray) -> keras.Mod
     chance = keras.layers.Embedding(towers.items, 1, trainable=False, name="frequency")
     sampled = ops.reshape(chance(target), (-1,))
     logits = keras_rs.layers.SamplingProbabilityCorrection()(logits, sampled)
-    labels = ops.cast(ops.equal(ops.expand_dims(ops.arange(ops.shape(target)[0]), 1),
-                                ops.expand_dims(ops.arange(ops.shape(target)[0]), 0)), "float32")  # fmt: skip
-    logits = keras_rs.layers.RemoveAccidentalHits()(logits, labels, target)
+    # Row i's own target is candidate i; the same film again is no negative.
+    place = ops.cumsum(ops.ones_like(target))
+    own = ops.equal(ops.expand_dims(place, 1), ops.expand_dims(place, 0))
+    same = ops.equal(ops.expand_dims(target, 1), ops.expand_dims(target, 0))
+    logits = logits - 1e9 * ops.cast(ops.logical_and(same, ops.logical_not(own)), "float32")
     training = keras.Model([ratings, position, target], logits, name="two_tower_training")
     chance.set_weights([frequency[:, None]])
     return training

@@ -106,7 +106,9 @@ def _card(catalogue: Catalogue, row: dict[str, Any], values: dict[str, Any], say
     else:
         why = say("popular_now") if values["rated"] == 0 else ""
     genres = "".join(f"<i>{html.escape(g)}</i>" for g in row["genres"][:4])
-    predicted = star_bar(row["stars"], f"{row['stars']:.1f} {say('predicted')}") if "stars" in row else ""
+    # Before the first rating a prediction would be nobody's.
+    known = "stars" in row and values["rated"] > 0
+    predicted = star_bar(row["stars"], f"{row['stars']:.1f} {say('predicted')}") if known else ""
     title, film = html.escape(row["title"], quote=True), row["id"]
 
     def action(name: str) -> str:
@@ -120,6 +122,7 @@ def _card(catalogue: Catalogue, row: dict[str, Any], values: dict[str, Any], say
         f'<li class="rc-card"><span class="rc-rank">{row["rank"]}</span><div class="rc-main">'
         f'<p class="rc-title">{_name(catalogue, item)}</p><p class="rc-genres">{genres}</p>'
         f'<p class="rc-why">{html.escape(why)}</p></div>'
-        f'<div class="rc-side">{predicted}{stars_control(film, row["title"], 0, say)}'
+        f'<div class="rc-side">{predicted}<span class="rc-seen"><span>{html.escape(say("seen"))}</span>'
+        f"{stars_control(film, row['title'], 0, say)}</span>"
         f'<span class="rc-actions">{action("similar")}{action("dismiss")}</span></div></li>'
     )

@@ -70,7 +70,8 @@ class TiedItemFactors(keras.layers.Layer):
 
     def call(self, weights):
         taste = ops.matmul(weights, self.factors)
-        return ops.matmul(taste, ops.transpose(self.factors)) * self.scale
+        # The table stands untransposed in both products: an exported graph then holds it once.
+        return ops.transpose(ops.matmul(self.factors, ops.transpose(taste))) * self.scale
 
     def get_config(self) -> dict:
         return super().get_config() | {"items": self.items, "dim": self.dim}
