@@ -31,11 +31,13 @@ CSS = """
 .seg-legend th { text-align: left; font-weight: 600; color: var(--g-muted); padding: 4px 8px 4px 0; font-size: 13px; }
 .seg-legend td { padding: 5px 8px 5px 0; border-top: 1px solid var(--g-line); vertical-align: middle; }
 .seg-legend .num { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; padding-right: 0; }
-.seg-legend .bar { width: 34%; }
-.seg-legend .bar span { display: block; height: 8px; border-radius: 4px; min-width: 2px; }
+.seg-legend .area { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.seg-legend .area i { display: inline-block; width: 150px; margin-right: 12px; vertical-align: 1px; }
+.seg-legend .area b { display: block; height: 8px; border-radius: 4px; min-width: 2px; }
 .seg-swatch { display: inline-block; width: 14px; height: 14px; border-radius: 4px; margin-right: 8px;
   border: 1px solid var(--g-line-strong); vertical-align: -2px; }
 .seg-off td { opacity: 0.55; }
+@media (max-width: 640px) { .seg-legend .area i { display: none; } }
 .seg-scale { display: inline-block; width: 120px; height: 10px; border-radius: 5px; margin: 0 6px; vertical-align: -1px;
   background: linear-gradient(90deg, #440154, #3b518b, #21908d, #5cc863, #fde725); }
 </style>
@@ -51,15 +53,15 @@ def build_demo(models: ModelStore) -> gr.Blocks:
         names = list(models.variants[models.default].settings["class_names"])
         with gr.Row(equal_height=False):
             with gr.Column(scale=2, min_width=300):
-                photo = photo_input(label=T("photo"), height=300, elem_id="photo")
+                gr.Markdown("**" + T("photo") + "**")
+                photo = photo_input(label=T("photo"), show_label=False, height=300, elem_id="photo")
                 button = gr.Button(T("find"), variant="primary")
                 _examples(photo)
-                classes = gr.CheckboxGroup(
-                    class_choices(names), value=names, label=T("classes"), elem_id="classes"
-                )
             with gr.Column(scale=3, min_width=300):
+                gr.Markdown("**" + T("answer") + "**")
                 picture = gr.Image(
                     label=T("answer"),
+                    show_label=False,
                     interactive=False,
                     format="png",
                     elem_id="picture",
@@ -80,7 +82,10 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                     choices = [(T("view_classes"), "classes"), (T("view_confidence"), "confidence")]
                     view = gr.Radio(choices, value="classes", label=T("view"), elem_id="view", scale=1)
                 summary = gr.Markdown(elem_id="summary")
-                legend = gr.HTML(elem_id="legend")
+                legend = gr.HTML(elem_id="legend", apply_default_css=False)
+                classes = gr.CheckboxGroup(
+                    class_choices(names), value=names, label=T("classes"), elem_id="classes"
+                )
                 with gr.Row():
                     mask = gr.DownloadButton(T("download_mask"), visible=False, elem_id="mask", min_width=120)
                     rle = gr.DownloadButton(T("download_rle"), visible=False, elem_id="rle", min_width=120)
@@ -252,17 +257,17 @@ def legend_html(
         off = classes is not None and row["label"] not in classes
         name = html.escape(class_label(row["label"], language))
         note = f" ({T.say('filtered_out', request)})" if off else ""
-        bar = f'<span style="width:{100 * row["share"] / largest:.1f}%;background:{row["colour"]}"></span>'
+        bar = f'<i><b style="width:{100 * row["share"] / largest:.1f}%;background:{row["colour"]}"></b></i>'
         lines.append(
             f'<tr class="{"seg-off" if off else ""}"><td><span class="seg-swatch" style="background:'
-            f'{row["colour"]}"></span>{name}{note}</td><td class="bar">{bar}</td>'
-            f'<td class="num">{100 * row["share"]:.1f} %</td><td class="num">{100 * row["confidence"]:.0f} %</td></tr>'
+            f'{row["colour"]}"></span>{name}{note}</td><td class="area">{bar}{100 * row["share"]:.1f} %</td>'
+            f'<td class="num">{100 * row["confidence"]:.0f} %</td></tr>'
         )
     head = "".join(
         f"<th{extra}>{html.escape(T.say(key, request))}</th>"
         for key, extra in (
             ("col_class", ""),
-            ("col_area", ' colspan="2"'),
+            ("col_area", ' class="area"'),
             ("col_confidence", ' class="num"'),
         )
     )
