@@ -296,6 +296,10 @@ def test_a_tfds_data_set_by_name(tmp_path):
     assert image.class_ids.tolist() == [1]
     assert [i.ignored.tolist() for i in splits["test"]].count([True]) == 1
     assert isinstance(image.input, bytes)
+    # The same data set as if it did not fit in memory: pictures are files.
+    large, _, _ = read_tfds_boxes("tiny_boxes", data_dir=str(tmp_path), memory_bytes=0)
+    assert large["test"][0].input.read_bytes() == image.input
+    np.testing.assert_array_equal(large["test"][0].boxes, image.boxes)
 
 
 def test_tfds_name_that_does_not_exist_is_told_plainly(tmp_path):

@@ -14,7 +14,7 @@ from PIL import Image
 pytestmark = pytest.mark.browser
 EXAMPLES = Path(__file__).resolve().parents[1] / "apps" / "object_detection" / "examples"
 SMEAR = EXAMPLES / "BloodImage_00226.jpg"
-WAIT_MS = 60_000
+WAIT_MS = 120_000
 
 
 def opened(page, gallery_url):

@@ -93,7 +93,7 @@ def test_a_real_detector_of_keras_hub_answers(tmp_path):
     """RetinaNet on a tiny ResNet with random weights, saved and loaded as a preset, as a user's own would be."""
     keras_hub = pytest.importorskip("keras_hub")
     encoder = keras_hub.models.ResNetBackbone(
-        input_conv_filters=[8],
+        input_conv_filters=[64],
         input_conv_kernel_sizes=[7],
         stackwise_num_filters=[64, 64, 64],
         stackwise_num_blocks=[1, 1, 1],

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 CACHE_MARGIN = 1.6
 """Training pictures are kept this much larger than the input, so that enlarging them invents nothing."""
 
+CACHE_BYTES = 6 * 2**30
+"""Decoded training pictures are kept in memory up to this; larger data sets are decoded in every pass."""
+
 
 def load_splits(config: Config) -> Splits:
     """Read the data set that the options name.
@@ -72,7 +75,7 @@ def batches(
 
 
 def training_batches(examples: Sequence[BoxImage], config: Config, rows: int) -> tf.data.Dataset:
-    """`passes_per_epoch` shuffled passes an epoch; pictures are decoded once and kept as uint8."""
+    """`passes_per_epoch` shuffled passes an epoch; pictures are decoded once and kept as uint8 if they fit."""
     import tensorflow as tf
 
     options = Augmentation(
@@ -81,11 +84,15 @@ def training_batches(examples: Sequence[BoxImage], config: Config, rows: int) ->
         rotate=config.rotate,
         color=config.color,
     )
-    kept = [_keep(example, config.image_size_px) for example in examples]
+    pixels = np.prod(config.image_size_px) * CACHE_MARGIN**2
+    kept = (
+        [_keep(e, config.image_size_px) for e in examples] if pixels * 3 * len(examples) < CACHE_BYTES else []
+    )
 
     def load(index: np.ndarray, seed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([int(seed), int(index)])
-        image, boxes, class_ids = augment(*kept[index], config.image_size_px, options, rng)
+        example = kept[index] if kept else _keep(examples[index], config.image_size_px)
+        image, boxes, class_ids = augment(*example, config.image_size_px, options, rng)
         return normalize_efficientnet_lite0(image), make_target(boxes, class_ids, rows)
 
     def mapped(index: tf.Tensor, seed: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -94,7 +101,7 @@ def training_batches(examples: Sequence[BoxImage], config: Config, rows: int) ->
         target.set_shape((rows, 5))
         return image, target
 
-    count = len(kept)
+    count = len(examples)
     # A pass is shuffled as a whole before the next begins, and each picture gets a new seed every time.
     order = (
         tf.data.Dataset.range(count)

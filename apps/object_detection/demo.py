@@ -95,7 +95,12 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
             # Beside the result, so that a phone shows both at once.
             score, iou, classes = _controls(models, "one")
             table = gr.Dataframe(
-                label=T("counts"), interactive=False, wrap=True, visible=False, elem_id="counts"
+                label=T("counts"),
+                interactive=False,
+                wrap=True,
+                visible=False,
+                column_widths=["26%", "36%", "15%", "23%"],
+                elem_id="counts",
             )
             with gr.Row():
                 coco = gr.DownloadButton(T("download_coco"), visible=False, elem_id="coco", min_width=110)
@@ -175,7 +180,7 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
     outputs = [result, picture, summary, table, coco, table_file, png]
     inputs = [photo, model, score, iou, classes, preset]
     gr.on(
-        [button.click, photo.upload, preset.submit],
+        [button.click, preset.submit],
         predict,
         inputs,
         outputs,
@@ -183,6 +188,8 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         concurrency_limit=4,
     )
     live = {"fn": adjust, "inputs": inputs, "outputs": outputs, "api_visibility": "private"}
+    # An upload, an example and a picture of the camera are answered at once, too.
+    photo.change(**live, concurrency_limit=4)
     # Only the last position of a dragged slider is answered, without the veil of a running job.
     for control in (score, iou, classes):
         control.input(**live, trigger_mode="always_last", show_progress="hidden", concurrency_limit=4)

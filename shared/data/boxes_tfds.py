@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
-from shared.data.boxes import SPLITS, BoxSplits, Findings, check_box, complete_splits, make_image
+from shared.data.boxes import SPLITS, BoxImage, BoxSplits, Findings, check_box, complete_splits, make_image
 from shared.data.tfds_builder import prepared_builder
 from shared.files.errors import DataError
 
@@ -17,21 +18,23 @@ HINT = "See tensorflow.org/datasets/catalog, section 'Object detection'; --data_
 
 
 def read_tfds_boxes(
-    name: str, *, data_dir: str = "", seed: int = 0, limit_bytes: int = 8 * 2**30
+    name: str, *, data_dir: str = "", seed: int = 0, memory_bytes: int = 4 * 2**30
 ) -> tuple[BoxSplits, list[str], list[str]]:
     """Read a detection data set, pictures still encoded.
+
+    Pictures of a data set too large for memory (COCO) are written once as files beside the prepared data.
 
     Args:
         name: As `tfds.builder` takes it, e.g. `voc/2007`; a leading `tfds:` is cut.
         data_dir: Where prepared data sets lie; TFDS's own default when empty.
         seed: Of splits that the data set does not have; they are drawn from `train`.
-        limit_bytes: Refuse data sets whose pictures need more memory than this.
+        memory_bytes: Largest data set whose pictures are kept in memory.
 
     Returns:
         As `shared.data.boxes.read_boxes`.
 
     Raises:
-        DataError: There is no such data set, it has no boxes, or it is too large.
+        DataError: There is no such data set, or it has no boxes.
     """
     import tensorflow_datasets as tfds
 
@@ -46,11 +49,7 @@ def read_tfds_boxes(
             [f"tfds:{name}: needs 'image' and 'objects' with 'bbox' and 'label', has {', '.join(features)}"],
             HINT,
         )
-    if builder.info.dataset_size > limit_bytes:
-        raise DataError(
-            [f"tfds:{name}: {builder.info.dataset_size / 2**30:.1f} GB do not fit in memory"],
-            "Write it to a folder with COCO JSON and pass --data instead.",
-        )
+    folder = Path(builder.data_dir) / "pictures" if builder.info.dataset_size > memory_bytes else None
     label = objects["label"]
     classes = list(label.names) if label.names else [str(i) for i in range(label.num_classes)]
     found = Findings()
@@ -63,7 +62,8 @@ def read_tfds_boxes(
                 split=split, decoders={"image": tfds.decode.SkipDecoding()}, shuffle_files=False
             )
         )
-        images = [_image(row, f"{name}/{split}/{index}", found) for index, row in enumerate(rows)]
+        keep = folder / split if folder else None
+        images = [_image(row, f"{name}/{split}/{index}", keep, found) for index, row in enumerate(rows)]
         # Some test splits hide their boxes: nothing can be measured on them.
         if split == "train" or any(len(image.boxes) for image in images):
             splits[split] = images
@@ -74,7 +74,7 @@ def read_tfds_boxes(
     return complete_splits(splits, seed), classes, found.remarks
 
 
-def _image(row: dict[str, Any], name: str, found: Findings) -> Any:
+def _image(row: dict[str, Any], name: str, folder: Path | None, found: Findings) -> BoxImage:
     content, objects = bytes(row["image"]), row["objects"]
     with Image.open(io.BytesIO(content)) as image:
         width, height = image.size
@@ -90,4 +90,10 @@ def _image(row: dict[str, Any], name: str, found: Findings) -> Any:
         checked = check_box(pixels, (height, width), f"{name}:object {index + 1}", found)
         if checked and label >= 0:
             rows.append((checked[0], int(label), checked[1] or bool(ignored[index])))
-    return make_image(content, rows, (height, width), name)
+    source: Path | bytes = content
+    if folder:
+        source = folder / name.rsplit("/", 1)[-1]
+        if not source.is_file() or source.stat().st_size != len(content):
+            folder.mkdir(parents=True, exist_ok=True)
+            source.write_bytes(content)
+    return make_image(source, rows, (height, width), name)
