@@ -194,3 +194,86 @@ def test_my_ratings_go_out_and_come_back(tmp_path, catalogue):
     rows = list(csv.reader(io.StringIO(text)))
     assert rows[2] == ["12", "'=Bad (2000)", "2.0"], "a spreadsheet must not run a title"
     assert upload(tmp_path, text, catalogue).pairs == pairs
+
+
+@pytest.fixture(scope="module")
+def published():
+    from apps.recommendation.config import VARIANTS
+    from shared.runtime.predictor import ModelStore
+    from shared.runtime.variants import list_variants
+
+    if not list_variants("recommendation"):
+        pytest.skip("no variant is published")
+    return ModelStore("recommendation", VARIANTS)
+
+
+def test_the_whole_catalogue_is_ranked_in_30_ms(published):
+    """Best of many, so that a busy machine does not decide."""
+    import time
+
+    from apps.recommendation.profiles import PROFILES
+
+    for name in published.names:
+        predictor, times = published[name], []
+        for _ in range(40):
+            begun = time.perf_counter()
+            scores = predictor.processor.scores(predictor.graphs, PROFILES["space"])
+            times.append(time.perf_counter() - begun)
+        assert len(scores) == 9742
+        assert min(times) < 0.030, name
+
+
+def test_a_reason_is_what_the_model_added_up(published):
+    """Shares of single films sum to what the history adds to the empty one: the explanation is the model's own."""
+    from apps.recommendation.profiles import PROFILES
+
+    predictor = published["films"]
+    processor, graphs = predictor.processor, predictor.graphs
+    history = processor.history(PROFILES["crime"])
+    shares = processor.contributions(graphs, history, np.arange(len(history)))
+    whole = processor.scores(graphs, history) - processor.scores(graphs, [])
+    assert shares.sum(axis=0) == pytest.approx(whole, abs=1e-3)
+
+
+def test_profiles_are_in_the_catalogue(published):
+    from apps.recommendation.profiles import PROFILES
+
+    known = published["films"].processor.catalogue.code
+    assert all(film in known for ratings in PROFILES.values() for film, _ in ratings)
+
+
+def test_every_list_answers_and_obeys_its_name(published):
+    from apps.recommendation.answers import LISTS, Recommender
+    from apps.recommendation.profiles import PROFILES
+
+    recommender = Recommender(published)
+    history = recommender.history(PROFILES["space"])
+    made = {which: recommender.answer(history, which, Options()) for which in LISTS}
+    years, counts = recommender.catalogue.years, recommender.catalogue.counts
+    assert all(len(a.items) == 10 for a in made.values())
+    assert years[made["classics"].items].max() <= 1979
+    assert years[made["recent"].items].min() >= 2012
+    assert counts[made["gems"].items].mean() < counts[made["for_you"].items].mean() / 2
+    assert not any("Sci-Fi" in recommender.catalogue.genres[i] for i in made["surprise"].items)
+    stars = made["stars"].stars
+    assert stars == sorted(stars, reverse=True)
+    rated = set(history.items.tolist())
+    assert not any(rated & set(a.items) for a in made.values())
+    like = recommender.answer(history, "similar:1", Options())
+    names = [recommender.catalogue.titles[i] for i in like.items]
+    assert any(
+        "Toy Story 2" in n or "Bug's Life" in n or "Finding Nemo" in n or "Monsters" in n for n in names
+    ), names
+
+
+def test_ratings_that_are_refused(published):
+    from apps.recommendation.answers import Recommender
+
+    recommender = Recommender(published)
+    for bad in (["260"], [["260", 6]], [["260", None]], [["nope", 4]], "260", [["260", 4, 1]]):
+        with pytest.raises(InputError):
+            recommender.history(bad)
+    again = recommender.history([["260", 3], ["1", 4], ["260", 5]])
+    assert again.ratings.tolist() == [4.0, 5.0], "the last rating of a film counts, as the newest"
+    with pytest.raises(InputError, match="There is no list"):
+        recommender.answer(again, "best", Options())

@@ -17,7 +17,8 @@ from shared.files.errors import InputError
 from shared.runtime.predictor import ModelStore, Predictor
 
 LISTS = ("for_you", "stars", "gems", "classics", "recent", "surprise")
-GEMS = {"popularity": -0.45, "least_ratings": 3}
+GEMS = 6, 45
+"""A hidden gem has been rated by this many people: enough to tell, too few to be known."""
 CLASSIC_UNTIL, RECENT_FROM = 1979, 2012
 SURE = 10
 """Ratings a film needs to be listed for its predicted stars: few ratings make lucky guesses."""
@@ -135,8 +136,10 @@ class Recommender:
     def _listed(self, which: str, scores, stars, history: History, options: Options) -> list[int]:
         change = dataclasses.replace
         if which == "gems":
-            fame = max(-1.0, GEMS["popularity"] + min(0.0, options.popularity))
-            options = change(options, popularity=fame, least_ratings=GEMS["least_ratings"])
+            options = change(options, least_ratings=GEMS[0], most_ratings=GEMS[1])
+            if len(history):
+                # What the ratings add to an empty history: taste alone, without popularity.
+                scores = scores - self.ranker.processor.scores(self.ranker.graphs, [])
         elif which == "classics":
             last = min(options.last_year or CLASSIC_UNTIL, CLASSIC_UNTIL)
             options = change(options, last_year=last)

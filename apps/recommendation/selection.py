@@ -13,7 +13,9 @@ from shared.files.errors import InputError
 
 POOL = 200
 """Best films that diversity chooses among."""
-POPULARITY_STRENGTH = 2.5
+POPULARITY_STRENGTH = 1.5
+SAME_FAME = 5
+"""Below this many ratings a film is no less known: the slider must not dig for what one person rated."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,6 +32,7 @@ class Options:
         last_year: Newest year, 0 for any.
         exclude: Item codes not to be shown (not interested).
         least_ratings: Films with fewer training ratings are left out.
+        most_ratings: Films with more are left out; 0 for none.
     """
 
     k: int = 10
@@ -41,6 +44,7 @@ class Options:
     last_year: int = 0
     exclude: Sequence[int] = ()
     least_ratings: int = 0
+    most_ratings: int = 0
 
     def __post_init__(self) -> None:
         if not 1 <= self.k <= 500:
@@ -60,6 +64,8 @@ class Options:
 def allowed(catalogue: Catalogue, history: History, options: Options) -> np.ndarray:
     """`(items,)` bool: films that may be listed; rated ones may not."""
     may = catalogue.counts >= options.least_ratings
+    if options.most_ratings:
+        may &= catalogue.counts <= options.most_ratings
     may[history.items] = False
     may[list(options.exclude)] = False
     if options.first_year:
@@ -86,9 +92,9 @@ def select(scores: np.ndarray, catalogue: Catalogue, history: History, options: 
     candidates = np.flatnonzero(allowed(catalogue, history, options))
     if not len(candidates):
         return []
-    values = _standard(scores[candidates])
+    values = _standard(scores[candidates], 2 * POOL)
     if options.popularity:
-        fame = _standard(np.log1p(catalogue.counts[candidates]))
+        fame = _standard(np.log1p(np.maximum(SAME_FAME, catalogue.counts[candidates])))
         values = values + POPULARITY_STRENGTH * options.popularity * fame
     order = np.argsort(-values, kind="stable")
     if not options.diversity:
@@ -97,8 +103,10 @@ def select(scores: np.ndarray, catalogue: Catalogue, history: History, options: 
     return _diverse(candidates[pool], values[pool], catalogue.vectors, options)
 
 
-def _standard(values: np.ndarray) -> np.ndarray:
-    return (values - values.mean()) / (values.std() + 1e-9)
+def _standard(values: np.ndarray, best: int | None = None) -> np.ndarray:
+    """Centred, in units of the spread among the `best` highest: thousands of others never matter."""
+    kept = values if best is None or best >= len(values) else np.partition(values, -best)[-best:]
+    return (values - kept.mean()) / (kept.std() + 1e-9)
 
 
 def _diverse(pool: np.ndarray, values: np.ndarray, vectors: np.ndarray, options: Options) -> list[int]:

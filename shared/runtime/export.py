@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -100,6 +101,8 @@ def main(task: Task, argv: Sequence[str] | None = None) -> Path:
     config = task.config_class(**trained)
     chosen = options.storage or config.storage
     environment.prepare(config)
+    # A `.keras` file names its layers: whoever loads one has to have imported them.
+    importlib.import_module("shared.layers")
     from shared.runtime import storage
 
     with staging_folder(task.app, options.variant, Path(options.models_dir)) as folder:
