@@ -95,6 +95,12 @@ class Labels:
         return f'<text{style} x="{left:.0f}" y="{y + 4:.0f}">{html.escape(text)}</text>'
 
 
+def short(title: str, most: int) -> str:
+    """A title for a map: without year and other names, cut at a word."""
+    name = without_year(title).split(" (")[0]
+    return name if len(name) <= most else name[:most].rsplit(" ", 1)[0] + "…"
+
+
 def map_html(
     catalogue: Catalogue,
     picks: Sequence[int],
@@ -127,12 +133,10 @@ def map_html(
     for i in picks:
         if not np.isnan(points[i, 0]):
             parts.append(f'<circle class="rc-pick" cx="{points[i, 0]:.1f}" cy="{points[i, 1]:.1f}" r="9"/>')
-            names.append(labels.add(*points[i], without_year(catalogue.titles[i])[:34]))
+            names.append(labels.add(*points[i], short(catalogue.titles[i], 34)))
     for i in np.argsort(-catalogue.counts, kind="stable")[:60]:
         if not np.isnan(points[i, 0]) and i not in picks:
-            names.append(
-                labels.add(*points[i], without_year(catalogue.titles[i])[:26], ' class="rc-small"', 6.4)
-            )
+            names.append(labels.add(*points[i], short(catalogue.titles[i], 26), ' class="rc-small"', 6.4))
     if you is not None:
         parts.append(f'<circle class="rc-halo" cx="{x:.1f}" cy="{y:.1f}" r="19"/>'
                      f'<circle class="rc-you" cx="{x:.1f}" cy="{y:.1f}" r="10"/>')  # fmt: skip
