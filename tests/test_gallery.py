@@ -23,6 +23,7 @@ from shared.demo.catalog import read_app
 from shared.demo.gallery import gallery
 from shared.demo.language import COOKIE, preferred
 from shared.files.errors import InputError
+from tests.conftest import running
 from tests.made_up_apps import write_apps
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -320,6 +321,25 @@ def test_mcp_tools_are_documented(client):
     assert predict["inputSchema"]["properties"]["name"]["description"] == "Who."
 
 
+def rpc(client: TestClient, method: str, **params) -> dict:
+    headers = {"accept": "application/json, text/event-stream"}
+    message = {"jsonrpc": "2.0", "id": 7, "method": method, "params": params}
+    return client.post("/mcp", json=message, headers=headers).json()
+
+
+def test_one_mcp_server_lists_every_apps_tools(client):
+    tools = {tool["name"]: tool for tool in rpc(client, "tools/list")["result"]["tools"]}
+    assert "greeter__predict" in tools
+    assert "Greet somebody" in tools["greeter__predict"]["description"]
+    assert tools["greeter__predict"]["inputSchema"]["properties"]["name"]["description"] == "Who."
+
+
+def test_mcp_names_the_apps_when_a_tool_is_unknown(client):
+    result = rpc(client, "tools/call", name="nobody__predict", arguments={})["result"]
+    assert result["isError"]
+    assert "greeter__..." in result["content"][0]["text"]
+
+
 # --- The process -----------------------------------------------------------------------------------------
 
 
@@ -346,6 +366,24 @@ def test_serving_imports_no_tensorflow(folders, tmp_path):
         check=False,
     )
     assert "HEAVY []" in done.stdout, done.stdout + done.stderr[-3000:]
+
+
+def test_mcp_answers_over_one_address(folders, tmp_path):
+    """Against a real server: an app's tool asks its own page over HTTP."""
+    import httpx
+
+    root = folders[0].parent
+    command = [sys.executable, str(ROOT / "tests" / "serve_made_up.py"), str(root), "--mcp"]
+    message = {
+        "jsonrpc": "2.0",
+        "id": 1,
+        "method": "tools/call",
+        "params": {"name": "greeter__predict", "arguments": {"name": "Ana", "variant": "small"}},
+    }
+    headers = {"accept": "application/json, text/event-stream"}
+    with running(command, tmp_path / "log.txt") as url:
+        answer = httpx.post(f"{url}/mcp", json=message, headers=headers, timeout=200).json()
+    assert "Hello Ana" in answer["result"]["content"][0]["text"]
 
 
 def test_a_taken_port_is_named(folders):

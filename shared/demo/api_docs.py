@@ -65,7 +65,11 @@ async def docs_page(
     language = site.language(request)
     texts = {key: html.escape(text) for key, text in TEXTS[language].items()}
     base = str(request.base_url).rstrip("/")
-    note = texts["docs_mcp_on"] if mcp else f"{texts['docs_mcp_off']} <code>python -m apps --mcp</code>"
+    note = (
+        f"{texts['docs_mcp_on']} <code>{base}/mcp</code>"
+        if mcp
+        else f"{texts['docs_mcp_off']} <code>python -m apps --mcp</code>"
+    )
     parts = [
         f"<h1>{texts['docs_title']}</h1><p>{texts['docs_text']} "
         f'<a href="openapi.json"><code>{base}/openapi.json</code></a></p><p>{note}</p>'

@@ -26,6 +26,7 @@ _METRICS: Mapping[str, tuple[str, str, bool]] = {
     "cer": ("letter errors on test", "letras erróneas en test", True),
     "recall@10": ("recall@10 on test", "recall@10 en test", True),
     "hit_rate@10": ("hit rate@10 on test", "acierto@10 en test", True),
+    "ndcg@10": ("NDCG@10 on test", "NDCG@10 en test", False),
     "rmse": ("RMSE on test", "RMSE en test", False),
     "mae": ("MAE on test", "MAE en test", False),
 }

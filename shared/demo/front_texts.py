@@ -35,7 +35,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "docs_title": "The whole API",
         "docs_text": "Every answer a page gives can be had from a program: with gradio_client in Python, over HTTP, "
         "or as a tool of an agent (MCP). One description of everything, for code generators:",
-        "docs_mcp_on": "MCP is on. An agent reaches an app's tools at the address named with it (streamable HTTP).",
+        "docs_mcp_on": "MCP is on. An agent reaches the tools of every app here (streamable HTTP), or those of one app "
+        "at the address named with it:",
         "docs_mcp_off": "MCP is off. Start the gallery with it:",
         "parameter": "Parameter",
         "type": "Type",
@@ -77,8 +78,8 @@ TEXTS: dict[str, dict[str, str]] = {
         "docs_title": "Toda la API",
         "docs_text": "Cada respuesta de una página se puede pedir desde un programa: con gradio_client en Python, por "
         "HTTP o como herramienta de un agente (MCP). Una sola descripción de todo, para generadores de código:",
-        "docs_mcp_on": "MCP está activo. Un agente encuentra las herramientas de cada aplicación en la dirección "
-        "indicada (HTTP con streaming).",
+        "docs_mcp_on": "MCP está activo. Un agente encuentra aquí las herramientas de todas las aplicaciones (HTTP con "
+        "streaming), o las de una sola en la dirección indicada con ella:",
         "docs_mcp_off": "MCP está apagado. Inicia la galería con él:",
         "parameter": "Parámetro",
         "type": "Tipo",

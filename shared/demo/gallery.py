@@ -6,14 +6,19 @@ import argparse
 import contextlib
 import threading
 from collections.abc import AsyncIterator, Sequence
+from typing import TYPE_CHECKING
 
 import fastapi
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from shared.demo import site
 from shared.demo.catalog import AppInfo
 from shared.demo.lazy import LazyApp
+
+if TYPE_CHECKING:
+    from shared.demo.mcp_gateway import Gateway
 
 
 def gallery(apps: Sequence[AppInfo], options: argparse.Namespace) -> fastapi.FastAPI:
@@ -30,7 +35,10 @@ def gallery(apps: Sequence[AppInfo], options: argparse.Namespace) -> fastapi.Fas
     async def lifespan(host: fastapi.FastAPI) -> AsyncIterator[None]:
         # The front page needs no Gradio; the first app page needs it soon.
         threading.Thread(target=_warm, daemon=True).start()
-        yield
+        async with contextlib.AsyncExitStack() as stack:
+            if gateway is not None:
+                await stack.enter_async_context(gateway.running())
+            yield
         for page in pages.values():
             await page.close()
 
@@ -85,9 +93,21 @@ def gallery(apps: Sequence[AppInfo], options: argparse.Namespace) -> fastapi.Fas
     def missing(request: Request, error: Exception) -> Response:
         return site.missing_page(request)
 
+    if gateway := _gateway(apps, pages, host, options):
+        host.router.routes.append(Route("/mcp", endpoint=gateway, include_in_schema=False))
     for app in apps:
         host.mount(f"/{app.name}", pages[app.name])
     return host
+
+
+def _gateway(
+    apps: Sequence[AppInfo], pages: dict[str, LazyApp], host: fastapi.FastAPI, options: argparse.Namespace
+) -> Gateway | None:
+    if not options.mcp:
+        return None
+    from shared.demo.mcp_gateway import Gateway
+
+    return Gateway(apps, pages, host)
 
 
 def _warm() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import importlib.util
 import os
 import shutil
 import socket
@@ -52,10 +53,12 @@ def serve(host: fastapi.FastAPI, options: argparse.Namespace) -> None:
     """Answer until interrupted.
 
     Raises:
-        SystemExit: The port is taken.
+        SystemExit: The port is taken, or MCP is asked for without its package.
     """
     import uvicorn
 
+    if options.mcp and importlib.util.find_spec("mcp") is None:
+        raise SystemExit("error: --mcp needs the mcp package: pip install 'gradio[mcp]==6.31.0'")
     with socket.socket(socket.AF_INET6 if ":" in options.host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
