@@ -59,7 +59,7 @@ class SentimentConfig(TrainConfig):
     backbone: str = "minilm_l6"
     embedding_dim: int = 128
     units: int = 128
-    hash_buckets: int = 2**15
+    hash_buckets: int = 2**17
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,8 +70,8 @@ class SentimentConfig(TrainConfig):
                 raise ValueError(f"{name} must be in [0, 1), received {getattr(self, name)}")
         if not 0 < self.layer_decay <= 1:
             raise ValueError(f"layer_decay must be in (0, 1], received {self.layer_decay}")
-        if self.hash_buckets < 2:
-            raise ValueError(f"hash_buckets must be 2 or more, received {self.hash_buckets}")
+        if self.hash_buckets < 4:
+            raise ValueError(f"hash_buckets must be 4 or more, received {self.hash_buckets}")
 
 
 VARIANTS: dict[str, SentimentConfig] = {
@@ -114,9 +114,9 @@ VARIANTS: dict[str, SentimentConfig] = {
             intermediate_learning_rate=2e-3,
             telling_share=0.0,
             snippet_words=100,
-            learning_rate=5e-4,
+            learning_rate=1e-3,
             weight_decay=0.05,
-            embedding_dim=32,
+            embedding_dim=16,
             units=64,
             dropout=0.5,
             word_dropout=0.2,

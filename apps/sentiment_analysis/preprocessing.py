@@ -85,7 +85,8 @@ class WordPieces:
 class HashedNgrams:
     """Words and pairs of neighbours, hashed into a table without a vocabulary.
 
-    The hashing trick of https://arxiv.org/abs/0902.2206; id 0 is padding.
+    The hashing trick of https://arxiv.org/abs/0902.2206; id 0 is padding. Words fall into the lower half of the
+    table and pairs into the upper: a hundred times as many pairs would otherwise drown the words.
 
     Args:
         buckets: Rows of the table.
@@ -114,7 +115,9 @@ class HashedNgrams:
         return ids, spans
 
     def _hash(self, ngram: str) -> int:
-        return 1 + zlib.crc32(ngram.encode("utf-8", "replace")) % (self._buckets - 1)
+        half = self._buckets // 2
+        first, size = (half, self._buckets - half) if " " in ngram else (1, half - 1)
+        return first + zlib.crc32(ngram.encode("utf-8", "replace")) % size
 
     def window(self, ids: Sequence[int]) -> list[int]:
         return list(ids) or [PAD]
