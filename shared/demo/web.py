@@ -73,7 +73,14 @@ def serve(host: fastapi.FastAPI, options: argparse.Namespace) -> None:
     print(f"Open {url}   (Ctrl+C ends it)", flush=True)
     if options.open:
         threading.Thread(target=_open, args=(url, shown, options.port), daemon=True).start()
-    uvicorn.run(host, host=options.host, port=options.port, log_level="warning", proxy_headers=True)
+    uvicorn.run(
+        host,
+        host=options.host,
+        port=options.port,
+        log_level="warning",
+        # Every open page holds a stream; ending must not wait for visitors to leave.
+        timeout_graceful_shutdown=2,
+    )
 
 
 def _open(url: str, host: str, port: int) -> None:
