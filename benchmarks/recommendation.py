@@ -19,7 +19,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from apps.recommendation.config import VARIANTS, RecommendationConfig
-from apps.recommendation.data import load_ratings, ranking_splits, star_splits
+from apps.recommendation.data import RatingSplits, load_ratings, ranking_splits, star_splits
 from apps.recommendation.encoding import History
 from apps.recommendation.linear import Trend
 from apps.recommendation.scoring import listed_items, star_scores
@@ -33,7 +33,7 @@ from shared.runtime.files import write_json
 NAME = "recommendation"
 TITLE = "Recommendation, MovieLens latest-small"
 K = 10
-PARTS = ("star_peers", "stars", "ranking", "cold")
+PARTS = ("star_peers", "stars", "tune", "ranking_peers", "ranking", "cold")
 Row = dict[str, Any]
 Log = Callable[[str], None]
 COLD = (3, 5, 10)
@@ -150,71 +150,102 @@ def star_table() -> list[Row]:
     return rows
 
 
-def tuned(
-    train: sp.csr_matrix, histories: Sequence[History], log: Log
-) -> dict[str, tuple[float, dict[str, Any]]]:
-    """Best setting of every ranking peer on validation: name -> (NDCG@10, options)."""
-    result = {}
+def tune(ratings: Ratings, log: Log) -> list[Row]:
+    """Best setting of every ranking peer by NDCG@10 on validation."""
+    splits = ranking_splits(
+        ratings, split_by_time(ratings), dataclasses.replace(VARIANTS["films"], fit_on="train")
+    )
+    items = len(ratings.items)
+    train, rows = as_matrix(splits.train, items), []
     for name, (make, grid) in peers.RANKING.items():
         tried = []
         for options in peers.settings(grid):
-            top = lists_of(make(train, **options), histories, train.shape[1])
-            tried.append((float(np.nanmean(each_ndcg(top, histories))), json.dumps(options)))
+            top = lists_of(make(train, **options), splits.validation, items)
+            tried.append((float(np.nanmean(each_ndcg(top, splits.validation))), json.dumps(options)))
         best, options = max(tried)
-        result[name] = best, json.loads(options)
+        rows.append({"model": name, "validation": best, "settings": options})
         log(f"{name}: validation ndcg@10 {best:.4f} with {options} of {len(tried)}")
-    return result
-
-
-def ranking(ratings: Ratings, seeds: int, log: Log) -> list[Row]:
-    """All films ranked, liked test films relevant, split by time."""
-    part = split_by_time(ratings)
-    config = dataclasses.replace(VARIANTS["films"], fit_on="train")
-    on_train = ranking_splits(ratings, part, config)
-    final = ranking_splits(ratings, part, dataclasses.replace(config, fit_on="train+validation"))
-    items = len(ratings.items)
-    best = tuned(as_matrix(on_train.train, items), on_train.validation, log)
-    known, relevant = as_matrix(final.train, items), [h.targets for h in final.test]
-    rows, each = [], {}
-    for name, (make, _) in peers.RANKING.items():
-        top = lists_of(make(known, **best[name][1]), final.test, items)
-        each[name] = each_ndcg(top, final.test)
-        rows.append({"part": "ranking", "model": name, **ranking_metrics(top, relevant, final.popularity),
-                     "validation": best[name][0], "settings": json.dumps(best[name][1])})  # fmt: skip
-        log(str(rows[-1]))
-    ours: dict[str, list[tuple[dict[str, float], np.ndarray]]] = {}
-    plans = [("ours, two_tower", "two_tower", {}, min(2, seeds)), ("ours, sequential, untrained start", "films",
-             {"epochs": 0}, 1), ("ours, sequential", "films", {}, seeds)]  # fmt: skip
-    for label, variant, change, count in plans:
-        for seed in range(count):
-            options = dataclasses.replace(VARIANTS[variant], seed=seed, fit_on="train+validation", **change)
-            begun = time.monotonic()
-            scorer = fit_ours(options, final)
-            top = listed_items(scorer, final.test, items, final.trend.at())
-            ours.setdefault(label, []).append(
-                (ranking_metrics(top, relevant, final.popularity), each_ndcg(top, final.test))
-            )
-            log(f"{label} seed {seed} {ours[label][-1][0]} {time.monotonic() - begun:.0f} s")
-    for label, runs in ours.items():
-        mean = {m: float(np.mean([r[0][m] for r in runs])) for m in runs[0][0]}
-        rows.append({"part": "ranking", "model": label, **mean, "±": interval([r[0]["ndcg@10"] for r in runs]),
-                     "seeds": len(runs)})  # fmt: skip
-    best_of_ours = np.mean([r[1] for r in ours["ours, sequential"]], axis=0)
-    for row in rows:
-        if row["model"] in each:
-            low, high = paired(best_of_ours, each[row["model"]])
-            row["ours minus it, 95 % over visitors"] = f"{low:+.4f} to {high:+.4f}"
     return rows
+
+
+def best_settings() -> dict[str, Row]:
+    """What `tune` kept, by peer."""
+    rows = {r["model"]: r for r in kept("tune")}
+    if not rows:
+        raise SystemExit("the peers have no settings yet: run --parts tune first")
+    return rows
+
+
+def final_splits(ratings: Ratings, config: RecommendationConfig) -> RatingSplits:
+    """Fitted on train + validation, asked about test."""
+    return ranking_splits(
+        ratings, split_by_time(ratings), dataclasses.replace(config, fit_on="train+validation")
+    )
+
+
+def ranking_peers(ratings: Ratings, log: Log) -> list[Row]:
+    """All films ranked, liked test films relevant, split by time."""
+    splits, items, rows = final_splits(ratings, VARIANTS["films"]), len(ratings.items), []
+    known, relevant = as_matrix(splits.train, items), [h.targets for h in splits.test]
+    for name, best in best_settings().items():
+        top = lists_of(peers.RANKING[name][0](known, **json.loads(best["settings"])), splits.test, items)
+        row = {"part": "ranking", "model": name, **ranking_metrics(top, relevant, splits.popularity)}
+        rows.append(row | {k: best[k] for k in ("validation", "settings")})
+        log(str(rows[-1]))
+        keep(f"visitors-{name}", each_ndcg(top, splits.test).tolist())
+    return rows
+
+
+PLANS = {
+    "sequential": ("ours, sequential", "films", {}),
+    "start": ("ours, sequential before training", "films", {"epochs": 0}),
+    "two_tower": ("ours, two_tower", "two_tower", {}),
+}
+"""Short name -> (label, variant, changes). Each run is kept, so that seeds may run apart."""
+
+
+def ranking(ratings: Ratings, plans: Sequence[str], seeds: Sequence[int], log: Log) -> None:
+    """Ours on the same test."""
+    for plan in plans:
+        _, variant, change = PLANS[plan]
+        splits, items = final_splits(ratings, VARIANTS[variant]), len(ratings.items)
+        relevant = [h.targets for h in splits.test]
+        # The start has no chance in it.
+        for seed in seeds[:1] if plan == "start" else seeds:
+            config = dataclasses.replace(VARIANTS[variant], seed=seed, fit_on="train+validation", **change)
+            top = listed_items(fit_ours(config, splits), splits.test, items, splits.trend.at())
+            row = ranking_metrics(top, relevant, splits.popularity)
+            keep(f"ranking-{plan}-{seed}", [row | {"each": each_ndcg(top, splits.test).tolist()}])
+            log(f"{plan} seed {seed} {row}")
+
+
+def ranking_table() -> list[Row]:
+    """The peers' rows with the interval of ours minus theirs, then ours over the kept seeds."""
+    ours, rows = [], [dict(r) for r in kept("ranking_peers")]
+    for plan, (label, _, _) in PLANS.items():
+        runs = [
+            json.loads(p.read_text(encoding="utf-8"))[0]
+            for p in sorted(KEPT.glob(f"{NAME}-ranking-{plan}-*.json"))
+        ]
+        if not runs:
+            continue
+        each = np.mean([r.pop("each") for r in runs], axis=0)
+        mean = {k: float(np.mean([r[k] for r in runs])) for k in runs[0]}
+        ours.append({"part": "ranking", "model": label, **mean, "±": interval([r["ndcg@10"] for r in runs]),
+                     "seeds": len(runs)})  # fmt: skip
+        if plan == "sequential":
+            for row in rows:
+                low, high = paired(each, np.array(kept(f"visitors-{row['model']}"), float))
+                row["ours minus it, 95 % over visitors"] = f"{low:+.4f} to {high:+.4f}"
+    return rows + ours
 
 
 def cold(ratings: Ratings, log: Log) -> list[Row]:
     """Visitors nobody was trained on, after their first 3, 5 and 10 ratings; the rest they liked is relevant.
 
-    Peers keep the settings that were best in the ranking part.
+    Peers keep the settings that were best on the validation of the split by time.
     """
-    best = {r["model"]: json.loads(r["settings"]) for r in kept("ranking") if r.get("settings")}
-    if not best:
-        raise SystemExit("cold needs the settings of the ranking part: run --parts ranking cold")
+    best = {name: json.loads(row["settings"]) for name, row in best_settings().items()}
     fold = np.random.default_rng(0).integers(0, FOLDS, len(ratings.user_ids))
     found: dict[tuple[str, int], list[np.ndarray]] = {}
     config = dataclasses.replace(VARIANTS["films"], fit_on="train+validation")
@@ -264,6 +295,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--data", required=True, help="folder ml-latest-small")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2, 3, 4])
     parser.add_argument("--parts", nargs="*", choices=PARTS, default=list(PARTS))
+    parser.add_argument("--plans", nargs="+", choices=list(PLANS), default=list(PLANS))
     options = parser.parse_args(argv)
     ratings = load_ratings(RecommendationConfig(data=options.data))
     begun = time.monotonic()
@@ -275,18 +307,22 @@ def main(argv: Sequence[str] | None = None) -> None:
         keep("star_peers", star_peers(ratings, log))
     if "stars" in options.parts:
         stars(ratings, options.seeds, log)
+    if "tune" in options.parts:
+        keep("tune", tune(ratings, log))
+    if "ranking_peers" in options.parts:
+        keep("ranking_peers", ranking_peers(ratings, log))
     if "ranking" in options.parts:
-        keep("ranking", ranking(ratings, len(options.seeds), log))
+        ranking(ratings, options.plans, options.seeds, log)
     if "cold" in options.parts:
         keep("cold", cold(ratings, log))
     shown = ["--data", Path(options.data).name]
-    rows = [row for part in PARTS for row in (star_table() if part == "stars" else kept(part))]
+    rows = kept("star_peers") + star_table() + ranking_table() + kept("cold")
     record(
         NAME, TITLE, rows, shown, seed=0, packages=["implicit", "scikit-surprise", "keras-rs"], notes=NOTES
     )
 
 
-def keep(part: str, rows: list[Row]) -> None:
+def keep(part: str, rows: list[Any]) -> None:
     """Parts may run one at a time (`--parts`): each leaves its rows beside the others'."""
     KEPT.mkdir(parents=True, exist_ok=True)
     write_json(KEPT / f"{NAME}-{part}.json", rows)

@@ -93,7 +93,7 @@ VARIANTS: dict[str, RecommendationConfig] = {
         l2=1.25, fit_on="train+validation",
     ),
     "two_tower": RecommendationConfig(
-        variant="two_tower", model="two_tower", embedding_dim=64, epochs=10, batch_size=128, learning_rate=2e-3,
+        variant="two_tower", model="two_tower", embedding_dim=64, epochs=4, batch_size=128, learning_rate=2e-3,
         fit_on="train+validation",
     ),
     "matrix_factorization": RecommendationConfig(
