@@ -12,6 +12,14 @@ import numpy as np
 
 from apps.object_detection import answers
 from apps.object_detection.answers import Detector
+from apps.object_detection.demo_many import many_tab
+from apps.object_detection.demo_parts import (
+    check_classes,
+    check_thresholds,
+    controls,
+    reset_controls,
+    table_of,
+)
 from apps.object_detection.demo_texts import T, class_meaning, refusal
 from apps.object_detection.drawing import draw_boxes
 from apps.object_detection.presets import PRESET_PREFIX, SUGGESTED
@@ -37,38 +45,9 @@ def build_demo(models: ModelStore) -> gr.Blocks:
             with gr.Tab(T("one")):
                 _one_tab(models, detector, model)
             with gr.Tab(T("many")):
-                _many_tab(models, detector, model)
+                many_tab(models, detector, model)
         footer(models)
     return demo
-
-
-def _controls(models: ModelStore, prefix: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
-    """Confidence, overlap and class filter, starting where the default variant was calibrated."""
-    settings = models.variants[models.default].settings
-    with gr.Row():
-        score = gr.Slider(
-            0.02,
-            0.98,
-            settings["score_threshold"],
-            step=0.01,
-            label=T("score"),
-            info=T("score_info"),
-            elem_id=f"{prefix}-score",
-            min_width=220,
-        )
-        iou = gr.Slider(
-            0.05,
-            0.95,
-            settings["iou_threshold"],
-            step=0.05,
-            label=T("iou"),
-            info=T("iou_info"),
-            elem_id=f"{prefix}-iou",
-            min_width=220,
-        )
-    names = list(settings["class_names"])
-    classes = gr.CheckboxGroup(names, value=names, label=T("classes"), elem_id=f"{prefix}-classes")
-    return score, iou, classes
 
 
 def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
@@ -93,7 +72,7 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
             )
             summary = gr.Markdown(elem_id="summary")
             # Beside the result, so that a phone shows both at once.
-            score, iou, classes = _controls(models, "one")
+            score, iou, classes = controls(models, "one")
             table = gr.Dataframe(
                 label=T("counts"),
                 interactive=False,
@@ -119,9 +98,9 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         request: gr.Request,
     ) -> tuple[Any, ...]:
         name = _model_name(model, preset)
-        _check_thresholds(score, iou)
+        check_thresholds(score, iou)
         image, found = detector.find(photo, name)
-        wanted = None if name != model else _check_classes(classes, found.class_names)
+        wanted = None if name != model else check_classes(classes, found.class_names)
         detections = found.select(score, iou, wanted)
         drawn = draw_boxes(image, detections)
         height, width = image.shape[:2]
@@ -135,7 +114,7 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
             content,
             drawn,
             text,
-            _table([T.say(k, request) for k in ("label", "name", "count", "mean_score")], rows),
+            table_of([T.say(k, request) for k in ("label", "name", "count", "mean_score")], rows),
             *_downloads([(Path(photo).name, detections)], drawn, stem),
         )
 
@@ -194,78 +173,12 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
     for control in (score, iou, classes):
         control.input(**live, trigger_mode="always_last", show_progress="hidden", concurrency_limit=4)
     model.input(
-        lambda name: _reset(models, name),
+        lambda name: reset_controls(models, name),
         model,
         [score, iou, classes],
         api_visibility="private",
         queue=False,
     ).then(**live, concurrency_limit=4)
-
-
-def _many_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
-    with gr.Row(equal_height=False):
-        with gr.Column(scale=2, min_width=300):
-            files = gr.File(label=T("photos"), file_count="multiple", height=220, elem_id="files")
-            button = gr.Button(T("find"), variant="primary")
-            score, iou, classes = _controls(models, "many")
-        with gr.Column(scale=3, min_width=300):
-            summary = gr.Markdown(elem_id="many-summary")
-            table = gr.Dataframe(
-                label=T("table"), interactive=False, wrap=True, visible=False, elem_id="table"
-            )
-            with gr.Row():
-                coco = gr.DownloadButton(T("download_coco"), visible=False, min_width=110)
-                counts = gr.DownloadButton(T("download_csv"), visible=False, min_width=110)
-            with gr.Accordion(T("json"), open=False):
-                result = gr.JSON(show_label=False)
-
-    @friendly
-    def predict_many(
-        files: list[str] | None,
-        model: str,
-        score: float,
-        iou: float,
-        classes: list[str],
-        request: gr.Request,
-    ) -> tuple[Any, ...]:
-        """Count objects in several pictures; the table says which could not be read, and why.
-
-        Args:
-            files: The picture files.
-            model: Name of the variant.
-            score: Lowest confidence counted, 0 to 1.
-            iou: Overlap above which two boxes of a class count as one object, 0 to 1.
-            classes: Names of the classes wanted.
-        """
-        if not files:
-            raise refusal("none_many")
-        if len(files) > answers.MAX_PHOTOS:
-            raise refusal("too_many", limit=answers.MAX_PHOTOS, count=len(files))
-        _check_thresholds(score, iou)
-        wanted = _check_classes(classes, detector.class_names(model))
-        language = language_of(request)
-        rows, results = answers.rows_of(detector, files, model, score, iou, wanted, language)
-        total = sum(len(found) for _, found in results)
-        known = detector.class_names(model)
-        heads = [T.say("file", request), *known, T.say("total", request), T.say("remark", request)]
-        return (
-            {"pictures": rows, "model": model},
-            T.say("summary_many", request, count=total, pictures=len(results)),
-            _table(heads, [list(row.values()) for row in rows]),
-            gr.DownloadButton(value=write_file("boxes.json", answers.coco_json(results)), visible=True),
-            gr.DownloadButton(value=write_file("counts.csv", answers.counts_csv(rows)), visible=True),
-        )
-
-    outputs = [result, summary, table, coco, counts]
-    inputs = [files, model, score, iou, classes]
-    button.click(predict_many, inputs, outputs, api_name="predict_many", concurrency_limit=2)
-    model.input(
-        lambda name: _reset(models, name),
-        model,
-        [score, iou, classes],
-        api_visibility="private",
-        queue=False,
-    )
 
 
 def count_rows(found: Detections, language: str) -> list[list[Any]]:
@@ -289,23 +202,6 @@ def _downloads(
     )
 
 
-def _table(headers: list[str], rows: list[list[Any]]) -> gr.Dataframe:
-    """Value of a table with headers in the visitor's language; Gradio translates labels, but no headers."""
-    shown = [["" if cell is None else cell for cell in row] for row in rows]
-    return gr.Dataframe(value={"headers": headers, "data": shown, "metadata": None}, visible=True)
-
-
-def _reset(models: ModelStore, name: str) -> tuple[gr.Slider, gr.Slider, gr.CheckboxGroup]:
-    """Another model: its own thresholds and classes."""
-    settings = models.variants[name].settings
-    names = list(settings["class_names"])
-    return (
-        gr.Slider(value=settings["score_threshold"]),
-        gr.Slider(value=settings["iou_threshold"]),
-        gr.CheckboxGroup(choices=names, value=names),
-    )
-
-
 def _model_name(model: str, preset: str | None) -> str:
     """A variant, or a Keras-Hub detector; a visitor may name published presets, not files of the server."""
     name = (preset or "").strip()
@@ -314,19 +210,6 @@ def _model_name(model: str, preset: str | None) -> str:
     if not re.fullmatch(r"[a-z0-9_]{3,80}", name) or Path(name).exists():
         raise refusal("preset_unknown", value=repr(name[:80]), known=", ".join(SUGGESTED))
     return PRESET_PREFIX + name
-
-
-def _check_thresholds(score: float, iou: float) -> None:
-    for key, value in (("score_range", score), ("iou_range", iou)):
-        if not 0 <= value <= 1:
-            raise refusal(key, value=value)
-
-
-def _check_classes(classes: Sequence[str], known: Sequence[str]) -> list[str]:
-    for name in classes:
-        if name not in known:
-            raise refusal("unknown_class", value=repr(name), known=", ".join(known))
-    return list(classes)
 
 
 def _examples(photo: gr.Image) -> None:

@@ -107,7 +107,9 @@ def freeze(model: keras.Model, stages: int, norms: bool) -> None:
         norms: Freeze the backbone's batch normalization, running averages included.
     """
     backbone = model.get_layer("backbone")
-    backbone.trainable = True
+    # Setting it on the model alone leaves layers frozen that an earlier call froze one by one.
+    for part in backbone._flatten_layers(include_self=True, recursive=True):
+        part.trainable = True
     for layer in backbone.layers:
         if any(layer.name.startswith(stage) for stage in BACKBONE_STAGES[:stages]):
             layer.trainable = False
