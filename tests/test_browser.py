@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from apps import list_apps
 from tests.conftest import running
 from tests.made_up_apps import write_apps
 
@@ -196,19 +197,12 @@ def test_the_browser_harness_notices_outside_requests(browser):
 # --- The real gallery ------------------------------------------------------------------------------------
 
 
-def test_every_finished_app_opens_on_desktop_and_phone(open_page, gallery_url):
-    from apps import list_apps
-
-    finished = [app for app in list_apps() if app.variants()]
-    if not finished:
-        pytest.skip("no app has trained weights in models/ yet")
-    for app in finished:
-        for width, locale in ((1280, "en-US"), (390, "es-ES")):
-            page = open_page(width=width, locale=locale, dark=width == 390)
-            page.goto(f"{gallery_url}/{app.name}/", timeout=120_000)
-            page.wait_for_selector(".g-facts", timeout=60_000)
-            language = locale[:2]
-            assert page.locator("h1").first.inner_text() == app.title[language], app.name
-            assert "__i18n__" not in page.locator("body").inner_text(), app.name
-            assert_fits(page)
-            page.close()
+@pytest.mark.parametrize("app", [app for app in list_apps() if app.variants()], ids=lambda app: app.name)
+@pytest.mark.parametrize(("width", "locale"), [(1280, "en-US"), (390, "es-ES")], ids=["desktop", "phone"])
+def test_every_finished_app_opens(open_page, gallery_url, app, width, locale):
+    page = open_page(width=width, locale=locale, dark=width == 390)
+    page.goto(f"{gallery_url}/{app.name}/", timeout=120_000)
+    page.wait_for_selector(".g-facts", timeout=60_000)
+    assert page.locator("h1").first.inner_text() == app.title[locale[:2]]
+    assert "__i18n__" not in page.locator("body").inner_text()
+    assert_fits(page)
