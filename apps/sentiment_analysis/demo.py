@@ -235,7 +235,7 @@ def build_demo(models: ModelStore) -> gr.Blocks:
                     wrap=True,
                     max_height=460,
                     label=T("result"),
-                    column_widths=["60%", "20%", "20%"],
+                    column_widths=["60%", "130px", "110px"],
                 )
                 table_download = gr.DownloadButton(T("download_csv"), visible=False, variant="primary")
                 table_values = gr.JSON(visible=False)
