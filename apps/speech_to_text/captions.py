@@ -9,7 +9,7 @@ import textwrap
 from shared.results import Segment, Transcript
 
 LINE_LETTERS = 42
-CUE_LETTERS = 2 * LINE_LETTERS
+CUE_LETTERS = 2 * LINE_LETTERS - 8
 CUE_SECONDS = 6.0
 
 

@@ -27,7 +27,7 @@ _KNOWN: dict[str, dict[str, Any]] = {
     },
     "whisper_tiny_en_l2": {
         "summary": "Whisper tiny.en with low-rank adapters in its decoder, trained for English read by speakers "
-        "whose first language is Mandarin. The adapters are the only thing stored.",
+        "whose first language is Mandarin. The graphs hold the adapters merged.",
         "data": "speechocean762 (https://www.openslr.org/101): 5,000 recordings of 250 speakers; its own train "
         "and test splits share no speaker, and validation is drawn from train by speaker. The text is the prompt "
         "that was to be read, not a verbatim transcript.",

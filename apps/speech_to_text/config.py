@@ -4,7 +4,9 @@
     python -m apps.speech_to_text.train --variant spoken_digit --data FOLDER
     python -m apps.speech_to_text.train --variant whisper_tiny_en_l2 --data FOLDER
 
-Results stand in README.md and in `models/speech_to_text/<variant>/metrics.json`.
+Results stand in README.md and in `models/speech_to_text/<variant>/metrics.json`. spoken_digit: 98.3 % of the test
+recordings right in 6 minutes. whisper_tiny_en_l2 and libri_ocean have not been trained yet: their options are a
+starting point, not a result.
 """
 
 from __future__ import annotations
