@@ -15,7 +15,10 @@ help:
 	@echo "make lint       ruff check and format check"
 
 gallery: $(MARKS)-serve
-	@echo "== Starting the gallery on port $(PORT) (PORT=... chooses another)"
+	@case " $(ARGS) " in *" --mcp "*) $(PY) -c 'import mcp' 2>/dev/null || { \
+	  echo "== Installing the MCP package (once)"; grep '^gradio==' requirements.txt | sed 's/gradio/gradio[mcp]/' > $(VENV)/mcp.txt; \
+	  $(call install,$(VENV)/mcp.txt); };; esac
+	@echo "== Starting the gallery on port $(PORT) (PORT=... chooses another; ARGS=--mcp serves agents too)"
 	@exec $(PY) -m apps --port $(PORT) $(ARGS)
 
 test: $(MARKS)-test browser
