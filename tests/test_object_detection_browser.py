@@ -107,7 +107,8 @@ def test_several_pictures_to_a_table_that_names_the_unreadable(page, gallery_url
     page.locator("#files").get_by_text("broken").first.wait_for()
     page.get_by_role("button", name="Find objects").last.click()
     table = page.locator("#table")
-    table.get_by_text("BloodImage_00226.jpg").first.wait_for()
+    # Gradio measures its columns with a hidden copy of the first rows.
+    table.get_by_text("BloodImage_00226.jpg").locator("visible=true").first.wait_for()
     assert "damaged" in table.inner_text()
 
 
