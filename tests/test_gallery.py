@@ -420,6 +420,20 @@ def test_catalog_survives_broken_files(tmp_path):
     assert app.variants() == []
 
 
+def test_catalog_reads_texts_that_are_put_together(tmp_path):
+    folder = tmp_path / "joined"
+    folder.mkdir()
+    (folder / "demo.py").write_text("", encoding="utf-8")
+    (folder / "texts.py").write_text(
+        'T = Texts(en={"title": "Joined", "subtitle": "One."} | {n: n for n in NAMES}, '
+        'es={"title": "Unido", "subtitle": "Uno."} | MORE)',
+        encoding="utf-8",
+    )
+    app = read_app(folder)
+    assert app.title == {"en": "Joined", "es": "Unido"}
+    assert app.summary == {"en": "One.", "es": "Uno."}
+
+
 def test_friendly_needs_a_request_and_keeps_generators():
     import inspect
 

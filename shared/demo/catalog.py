@@ -116,6 +116,9 @@ def _texts(folder: Path) -> dict[str, dict[str, str]]:
 
 
 def _literals(node: ast.expr, wanted: tuple[str, ...]) -> dict[str, str]:
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.BitOr):
+        # `{...} | more`: the side that is written out has them.
+        return _literals(node.left, wanted) | _literals(node.right, wanted)
     pairs: list[tuple[Any, ast.expr]] = []
     if isinstance(node, ast.Dict):
         pairs = [(getattr(k, "value", None), v) for k, v in zip(node.keys, node.values, strict=True)]
