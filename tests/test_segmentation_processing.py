@@ -128,6 +128,13 @@ def test_views_of_the_processor(flip, scale):
     assert graph.shapes == [(2 if flip else 1, side if scale > 1 else 64, side, 3)]
 
 
+def test_offsets_are_added_to_the_logits():
+    plain = Processor(SETTINGS, "").low_logits(MadeGraph(), made_picture())
+    moved = Processor(SETTINGS | {"logit_offsets": [-200.0, 0.0, 3.0]}, "")
+    assert np.allclose(moved.low_logits(MadeGraph(), made_picture()) - plain, [-200.0, 0.0, 3.0])
+    assert not (moved.run({"model": MadeGraph()}, [made_picture()])[0].mask == 0).any()
+
+
 @pytest.mark.parametrize("size", [(2, 2), (31, 200), (480, 360)])
 def test_any_size_is_kept(size):
     image = rng.integers(0, 256, (*size, 3)).astype(np.uint8)

@@ -49,7 +49,7 @@ def test_frozen_levels_and_two_rates():
 
 def test_slow_variables_move_less():
     slow, fast = keras.Variable([1.0], name="slow"), keras.Variable([1.0], name="fast")
-    optimizer = optimization.TwoRateAdamW(0.1, slow_rate=0.1, weight_decay=None, is_slow=lambda v: v is slow)
+    optimizer = optimization.TwoRateAdamW(0.1, slow_rate=0.1, weight_decay=0.0, is_slow=lambda v: v is slow)
     optimizer.build([slow, fast])
     optimizer.apply([tf.constant([1.0]), tf.constant([1.0])])
     assert 1 - float(fast[0]) == pytest.approx(0.1, rel=1e-3)
@@ -78,11 +78,30 @@ def test_a_time_budget_ends_training(monkeypatch):
     now[0] = 30.0
     callback.on_train_batch_begin(6)
     assert float(model.optimizer.learning_rate) == pytest.approx(0.505, abs=0.01)
-    callback.on_epoch_end(0, {})
+    callback.on_train_batch_end(6)
     assert not model.stop_training
     now[0] = 61.0
-    callback.on_epoch_end(1, {})
+    callback.on_train_batch_end(7)
     assert model.stop_training
+
+
+def test_batch_norm_is_recomputed_for_the_weights_at_hand():
+    images = [np.random.default_rng(i).normal(3, 2, (4, 5, 5, 2)).astype("float32") for i in range(3)]
+    model = keras.Sequential([keras.Input((5, 5, 2)), keras.layers.BatchNormalization(momentum=0.9)])
+    norm = model.layers[0]
+    callback = optimization.RefreshBatchNorm([(x, None) for x in images])
+    callback.set_model(model)
+    for _ in range(2):
+        callback.on_test_begin()
+        mean = np.mean([x.mean((0, 1, 2)) for x in images], axis=0)
+        variance = np.mean([x.var((0, 1, 2)) for x in images], axis=0)
+        assert np.allclose(norm.moving_mean, mean, atol=1e-4)
+        assert np.allclose(norm.moving_variance, variance, rtol=1e-3)
+    assert norm.momentum == 0.9
+    norm.trainable = False
+    norm.moving_mean.assign([0.0, 0.0])
+    callback.on_test_begin()
+    assert np.allclose(norm.moving_mean, 0)
 
 
 def test_crops_carry_their_masks_along():

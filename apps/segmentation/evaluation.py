@@ -159,56 +159,71 @@ def score_baseline(splits: Splits, config: SegmentationConfig) -> dict[str, floa
 
 SERVE_SCALES = (1.0, 1.25, 1.5)
 """Working sizes tried on validation, as factors of the one in training."""
+UNDONE_SHARES = (0.5, 1.0)
+"""Shares of the class weights in the loss that may be taken back from the logits."""
 CALIBRATION_PICTURES = 64
 
 
-def calibrate(model: Any, examples: Sequence[MaskedImage], settings: dict[str, Any]) -> dict[str, Any]:
+def calibrate(
+    model: Any, examples: Sequence[MaskedImage], settings: dict[str, Any], weights: Sequence[float]
+) -> dict[str, Any]:
     """Choose how the model is served, by mean IoU on validation, and then the temperature of its confidence.
 
-    First the working size, then whether the mirror image is averaged in. A dearer choice must gain at least
-    0.002.
+    First the working size, then whether the mirror image is averaged in; a dearer choice must gain at least
+    0.002. Then how much of the class weights is undone: they help to learn rare classes, but a model trained
+    with weight `w` gives a class about `w` times its true odds, so that rare ones are seen too often. Taking
+    `share * log(w)` from the logits (https://arxiv.org/abs/2007.07314) undoes a share of it.
 
     Args:
         model: The trained Keras model.
         examples: Validation pictures; at most `CALIBRATION_PICTURES` of them are used.
         settings: What `Task.settings` gives.
+        weights: Class weights of the loss.
 
     Returns:
-        `serve_scale`, `flip`, `temperature`, and `serving_choices`: what was tried, with its mean IoU.
+        `serve_scale`, `flip`, `logit_offsets`, `temperature`, and `serving_choices`: what was tried, with its mean IoU.
     """
     from apps.segmentation.preprocessing import Processor
     from shared.runtime.predictor import KerasGraph
 
     pairs = [e.read() for e in examples[:: max(1, -(-len(examples) // CALIBRATION_PICTURES))]]
     if not pairs:
-        return {"serve_scale": 1.0, "flip": False, "temperature": 1.0, "serving_choices": []}
+        return {"serve_scale": 1.0, "flip": False, "serving_choices": []}
     graph = KerasGraph(model=model)
     tried: list[dict[str, Any]] = []
 
-    def score(scale: float, flip: bool) -> float:
-        options = {"serve_scale": scale, "flip": flip}
-        processor = Processor(settings | options, "")
+    def score(scale: float, flip: bool, undone: float = 0.0) -> float:
+        processor = Processor(settings | options(scale, flip, undone), "")
         total = sum(
             metrics.confusion_matrix(mask, result.mask, len(settings["class_names"]))
             for image, mask in pairs
             for result in processor.run({"model": graph}, [image])
         )
-        tried.append(options | {"mean_iou": round(metrics.mean_iou(total), 4)})
-        print(
-            f"Served at {scale:g} times the training size, flip {flip}: {tried[-1]['mean_iou']}", flush=True
-        )
-        return tried[-1]["mean_iou"]
+        found = round(metrics.mean_iou(total), 4)
+        tried.append({"serve_scale": scale, "flip": flip, "undone": undone, "mean_iou": found})
+        print(f"Served so on validation: {tried[-1]}", flush=True)
+        return found
 
-    best, chosen = score(1.0, False), 1.0
-    for scale in SERVE_SCALES[1:]:
-        found = score(scale, False)
+    def options(scale: float, flip: bool, undone: float) -> dict[str, Any]:
+        offsets = [round(-undone * float(np.log(w)), 5) if w > 0 else 0.0 for w in weights]
+        return {"serve_scale": scale, "flip": flip, "logit_offsets": offsets if undone else []}
+
+    best, scale = score(1.0, False), 1.0
+    for larger in SERVE_SCALES[1:]:
+        found = score(larger, False)
         if found < best + 0.002:
             break
-        best, chosen = found, scale
-    flip = score(chosen, True) >= best + 0.002
-    options = {"serve_scale": chosen, "flip": flip}
-    temperature = fit_temperature(Processor(settings | options, ""), graph, pairs)
-    return options | {"temperature": temperature, "serving_choices": tried}
+        best, scale = found, larger
+    mirrored = score(scale, True)
+    flip = mirrored >= best + 0.002
+    best, undone = max(best, mirrored) if flip else best, 0.0
+    for share in UNDONE_SHARES if len(set(weights)) > 1 else ():
+        found = score(scale, flip, share)
+        if found > best:
+            best, undone = found, share
+    chosen = options(scale, flip, undone)
+    temperature = fit_temperature(Processor(settings | chosen, ""), graph, pairs)
+    return chosen | {"temperature": temperature, "serving_choices": tried}
 
 
 def fit_temperature(processor: Any, graph: Any, pairs: Sequence[tuple[np.ndarray, np.ndarray]]) -> float:

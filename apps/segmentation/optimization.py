@@ -51,7 +51,7 @@ def build_optimizer(config: SegmentationConfig, peak_rate: float) -> TwoRateAdam
     optimizer = TwoRateAdamW(
         peak_rate,
         slow_rate=config.backbone_rate,
-        weight_decay=config.weight_decay or None,
+        weight_decay=config.weight_decay,
         global_clipnorm=1.0,
         use_ema=config.ema_momentum > 0,
         ema_momentum=config.ema_momentum or 0.99,
@@ -115,8 +115,57 @@ class CosineRate(keras.callbacks.Callback):
         rate = self.peak_rate * rate_at(self.progress(batch), self.warmup_share)
         self.model.optimizer.learning_rate = rate
 
+    def on_train_batch_end(self, batch: int, logs: dict | None = None) -> None:
+        if self.max_seconds and self.progress(batch + 1) >= 1.0:
+            self.model.stop_training = True
+
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         if logs is not None:
             logs["learning_rate"] = float(self.model.optimizer.learning_rate)
-        if self.progress(self.params.get("steps") or 1) >= 1.0:
-            self.model.stop_training = True
+
+
+class RefreshBatchNorm(keras.callbacks.Callback):
+    """Before every validation, recompute the statistics of batch normalization for the weights that are validated.
+
+    Averaged weights (EMA) were never run on training data: the moving statistics belong to the latest weights,
+    and while the learning rate is high the two differ enough to spoil validation. Training itself never uses
+    moving statistics, so nothing has to be put back. As in stochastic weight averaging:
+    https://arxiv.org/abs/1803.05407.
+
+    Args:
+        batches: Augmented training batches, `(images, masks)`.
+    """
+
+    def __init__(self, batches):
+        super().__init__()
+        self._batches = batches
+        self._forward: Callable | None = None
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        norms = [
+            layer
+            for layer in self.model._flatten_layers(include_self=False)
+            if isinstance(layer, keras.layers.BatchNormalization) and layer.trainable
+        ]
+        if not norms:
+            return
+        momenta = [layer.momentum for layer in norms]
+        if self._forward is None:
+            import tensorflow as tf
+
+            # Momentum is read when the function is traced: 0 makes each batch's own statistics the moving ones.
+            self._forward = tf.function(lambda x: self.model(x, training=True), reduce_retracing=True)
+        sums: list = []
+        count = 0
+        for layer in norms:
+            layer.momentum = 0.0
+        for images, *_ in self._batches:
+            self._forward(images)
+            seen = [keras.ops.copy(v.value) for n in norms for v in (n.moving_mean, n.moving_variance)]
+            sums = seen if not sums else [a + b for a, b in zip(sums, seen, strict=True)]
+            count += 1
+        for layer, momentum in zip(norms, momenta, strict=True):
+            layer.momentum = momentum
+        variables = [v for n in norms for v in (n.moving_mean, n.moving_variance)]
+        for variable, total in zip(variables, sums, strict=True):
+            variable.assign(total / count)

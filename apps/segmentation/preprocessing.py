@@ -102,7 +102,8 @@ class Processor(predictor.Processor):
     """RGB uint8 `(h, w, 3)` of any size -> `shared.results.Segmentation` of that size.
 
     Settings: `class_names`, `colours`, `side_px` (longer side in training), and what was chosen on validation:
-    `serve_scale` (factor of that side), `flip` (average with the mirror image), `temperature`.
+    `serve_scale` (factor of that side), `flip` (average with the mirror image), `logit_offsets` (one a class),
+    `temperature`.
     """
 
     @property
@@ -137,9 +138,10 @@ class Processor(predictor.Processor):
         return [self.postprocess({"logits": self.low_logits(graph, item)}, item, **options) for item in items]
 
     def low_logits(self, graph: predictor.Graph, item: np.ndarray) -> np.ndarray:
-        """Logits `(h, w, classes)` of the padded input, averaged over the views."""
+        """Logits `(h, w, classes)` of the padded input, averaged over the views, offsets added."""
         images = self.preprocess(item)["images"]
+        offsets = np.array(self.settings.get("logit_offsets") or [0.0], np.float32)
         if not self.settings.get("flip"):
-            return graph({"images": images[None]})["logits"][0]
+            return graph({"images": images[None]})["logits"][0] + offsets
         both = graph({"images": np.stack([images, images[:, ::-1]])})["logits"]
-        return (both[0] + both[1][:, ::-1]) / 2
+        return (both[0] + both[1][:, ::-1]) / 2 + offsets

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from shared.runtime.predictor import Predictor
+
+REFRESH_PICTURES = 128
+"""Training pictures that batch normalization is recomputed on before a validation."""
 
 
 class SegmentationTask(Task):
@@ -74,14 +78,20 @@ class SegmentationTask(Task):
         )
 
     def callbacks(self, config: SegmentationConfig, splits: Splits) -> list[keras.callbacks.Callback]:
-        from apps.segmentation.optimization import CosineRate
+        from apps.segmentation.optimization import CosineRate, RefreshBatchNorm
 
-        return [CosineRate(config.learning_rate, config.warmup_share, config.max_minutes)]
+        callbacks = [CosineRate(config.learning_rate, config.warmup_share, config.max_minutes)]
+        if config.ema_momentum:
+            some = splits.train[:: -(-len(splits.train) // REFRESH_PICTURES)]
+            callbacks.append(RefreshBatchNorm(data.batches(some, replace(config, passes=1), training=True)))
+        return callbacks
 
     def calibrate(self, model: keras.Model, config: SegmentationConfig, splits: Splits) -> dict[str, Any]:
         from apps.segmentation.evaluation import calibrate
+        from shared.losses.segmentation import class_weights
 
-        return calibrate(model, splits.validation, self.settings(config, splits))
+        weights = class_weights(splits.info["pixel_counts"], config.class_balance)
+        return calibrate(model, splits.validation, self.settings(config, splits), weights)
 
     def settings(self, config: SegmentationConfig, splits: Splits) -> dict[str, Any]:
         return {
