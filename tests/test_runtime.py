@@ -178,6 +178,18 @@ def test_parity_check_notices_another_model(trained, tmp_path):
         check_parity(tmp_path, "model", ["logits"], {"x": x})
 
 
+def test_published_options_name_no_place_of_this_machine():
+    from shared.runtime.environment import public_command, public_options
+
+    config = toy.ToyConfig(data="/home/me/photos", init_from="../other/model.keras", run_dir="/disk/runs")
+    options = public_options(config)
+    assert (options["data"], options["init_from"], options["run_dir"]) == ("photos", "model.keras", "runs")
+    command = public_command(
+        "toy", "train", ["--data", "/home/me/photos", "--init_from=../m.keras", "--seed", "1"]
+    )
+    assert command == "python -m apps.toy.train --data PATH/photos --init_from=PATH/m.keras --seed 1"
+
+
 def test_nan_loss_is_an_error_that_names_the_epoch(tmp_path):
     failed = run(tmp_path, "--poison", "--epochs", "2")
     assert failed.returncode != 0

@@ -47,13 +47,28 @@ def machine() -> dict[str, Any]:
     }
 
 
+def public_options(config: TrainConfig) -> dict[str, Any]:
+    """The options as they may be published: where data and results lay on this machine becomes a bare name."""
+    options = config.asdict() | {"resume": False, "data_dir": "", "run_dir": "runs", "models_dir": "models"}
+    return {
+        name: os.path.basename(os.path.normpath(value))
+        if (name == "data" and value) or _is_place(value)
+        else value
+        for name, value in options.items()
+    }
+
+
+def _is_place(value: Any) -> bool:
+    return isinstance(value, str) and (os.path.isabs(value) or value.startswith(("..", "~")))
+
+
 def public_command(app: str, verb: str, argv: list[str]) -> str:
     """The command line as it may be published: paths of this machine become `PATH/<last part>`."""
     words = []
     for word in argv:
         head, equals, value = word.partition("=")
         target = value if equals else word
-        if os.path.isabs(target) or target.startswith(("..", "~")):
+        if _is_place(target):
             target = f"PATH/{os.path.basename(os.path.normpath(target))}"
         words.append(f"{head}={target}" if equals else target)
     return " ".join(["python", "-m", f"apps.{app}.{verb}", *words])

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.config import TrainConfig
+from shared.runtime.environment import public_options
 from shared.task import DataCheck, Evaluation, Task
 
 STYLE = """
@@ -74,9 +75,7 @@ def html_report(
         parts.append("<ul>" + "".join(f"<li>{html.escape(p)}</li>" for p in check.problems) + "</ul>")
     if check.contact_sheet:
         parts.append(_image(check.contact_sheet, "A sample of the training data"))
-    # Where data and results lay on this machine stays out of what is published.
-    private = ("data", "data_dir", "run_dir", "models_dir")
-    options = [{"option": k, "value": v} for k, v in config.asdict().items() if k not in private]
+    options = [{"option": k, "value": v} for k, v in public_options(config).items()]
     parts.append("<h2>Options and machine</h2>" + _table(options))
     machine = metrics["train"]["machine"]
     parts.append(

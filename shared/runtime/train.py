@@ -114,9 +114,6 @@ def write_variant(
 
     graphs = export_graphs(task, model, config, folder)
     task.save_assets(folder, config, splits)
-    public = config.asdict() | {"resume": False, "data_dir": "", "run_dir": "runs", "models_dir": "models"}
-    # Where the data lay on this machine is nobody's business; its name is.
-    public["data"] = Path(config.data).name if config.data else ""
     settings = task.settings(config, splits) | (extra or {})
     finish_config(
         folder,
@@ -125,7 +122,7 @@ def write_variant(
             "variant": config.variant,
             "settings": settings,
             "graphs": graphs,
-            "train": public,
+            "train": environment.public_options(config),
         },
     )
 
