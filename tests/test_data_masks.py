@@ -78,7 +78,9 @@ def test_missing_splits_are_drawn_by_seed_and_disjoint(tmp_path):
     names = {s: [e.name for e in rows] for s, rows in first.items()}
     assert names == {s: [e.name for e in rows] for s, rows in again.items()}
     assert names != {s: [e.name for e in rows] for s, rows in other.items()}
-    assert sorted(name for rows in names.values() for name in rows) == sorted(f"images/{n}.jpg" for n in range(10))
+    assert sorted(name for rows in names.values() for name in rows) == sorted(
+        f"images/{n}.jpg" for n in range(10)
+    )
     assert not find_leaks(first)
 
 
