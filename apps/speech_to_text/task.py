@@ -52,15 +52,12 @@ class SpeechTask(Task):
         return ctc_batches(examples, config, training=training)
 
     def build_model(self, config: SpeechConfig, splits: Splits) -> Any:
+        from apps.speech_to_text.model import build_model
+
+        model = build_model(config)
         if config.model == "whisper_tiny_en":
-            from apps.speech_to_text.whisper_training import build_whisper
-
-            model = build_whisper(config)
             self._backbone = model.get_layer("decoder").backbone
-            return model
-        from apps.speech_to_text.ctc_model import build_conformer
-
-        return build_conformer(config)
+        return model
 
     def compile(self, model: Any, config: SpeechConfig, phase: Phase, steps_per_epoch: int) -> None:
         import keras
