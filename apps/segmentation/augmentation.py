@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -32,7 +33,7 @@ def build_augment(config: SegmentationConfig) -> Callable:
         images, sizes = inputs["image"], tf.cast(inputs["size"], tf.float32)
         count = tf.shape(images)[0]
         canvas = tf.cast(tf.shape(images)[1:3], tf.float32)
-        low, high = tf.math.log(config.min_scale), tf.math.log(config.max_scale)
+        low, high = math.log(config.min_scale), math.log(config.max_scale)
         scale = tf.exp(tf.random.uniform((count, 1), low, high))
         if config.max_scale > config.min_scale:
             scale *= 1 + tf.random.uniform((count, 2), -STRETCH, STRETCH)

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from shared.config import TrainConfig
 from shared.runtime.files import write_json
 from shared.runtime.history import best_epoch, read_history
 from shared.scale import build_under, make_strategy, scope, worker_index
-from shared.task import Splits, Task
+from shared.task import Phase, Splits, Task
 
 
 class Run:
@@ -154,10 +155,22 @@ def fit(task: Task, config: TrainConfig, splits: Splits, run: Run) -> keras.Mode
         if not best.exists():  # no validation value was logged
             model.save_weights(best)
         model.load_weights(best)
+        _check_finite(model, phase)
         run.state["completed"].append(index)
         run.save_state()
         shutil.rmtree(run.folder / f"backup-{index}", ignore_errors=True)
     return model
+
+
+def _check_finite(model: keras.Model, phase: Phase) -> None:
+    """A ReLU hides NaN: the loss can look ordinary while the weights before it are lost."""
+    for weight in model.weights:
+        values = keras.ops.convert_to_numpy(weight)
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise FloatingPointError(
+                f"weight {weight.path!r} became NaN or infinite in phase {phase.name!r}: lower --learning_rate "
+                f"(now {phase.learning_rate}) or check the data for missing and extreme values"
+            )
 
 
 def _callbacks(
