@@ -91,7 +91,7 @@ def app_client(gallery_url):
 
     def connected(app: str) -> Client:
         if app not in clients:
-            clients[app] = Client(f"{gallery_url}/{app}/", verbose=False)
+            clients[app] = Client(f"{gallery_url}/{app}/", verbose=False, httpx_kwargs={"timeout": 120})
         return clients[app]
 
     return connected

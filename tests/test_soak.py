@@ -101,7 +101,7 @@ def test_every_app_under_sixteen_clients(gallery_url, tmp_path):
     def visitor(number: int) -> None:
         choose = random.Random(number)
         app = APPS[number % len(APPS)]
-        client = Client(f"{gallery_url}/{app}/", verbose=False)
+        client = Client(f"{gallery_url}/{app}/", verbose=False, httpx_kwargs={"timeout": 120})
         while time.monotonic() < end:
             try:
                 ask(client, app, choose)
