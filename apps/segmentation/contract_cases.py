@@ -58,8 +58,8 @@ def bad_inputs(folder: Path) -> list[tuple[str, str, list[Any], str]]:
     Image.new("1", (12_000, 9_000)).save(folder / "huge.png")
     Image.new("RGB", (1, 1)).save(folder / "dot.png")
 
-    def one(name: str | None, opacity: float = 0.5, view: str = "classes", classes: Any = None) -> list[Any]:
-        return [name and {"file": name}, "road_scenes", opacity, view, classes]
+    def one(name: str | None, opacity: float = 0.5, view: str = "classes") -> list[Any]:
+        return [name and {"file": name}, "road_scenes", opacity, view, ["road", "car"]]
 
     return [
         ("no picture", "/predict", one(None), "Choose a picture first"),

@@ -66,7 +66,8 @@ def read_tfds_ratings(name: str, data_dir: str | None = None) -> Ratings:
 
 
 def _genre_names(info) -> list[str]:
-    feature = info.features.get("movie_genres") if hasattr(info.features, "get") else None
+    # FeaturesDict is no dict: it has neither get() nor a default.
+    feature = info.features["movie_genres"] if "movie_genres" in info.features else None
     return list(getattr(getattr(feature, "feature", None), "names", None) or [])
 
 
