@@ -67,7 +67,7 @@ def read_tfds_ratings(name: str, data_dir: str | None = None) -> Ratings:
 
 def _genre_names(info) -> list[str]:
     # FeaturesDict is no dict: it has neither get() nor a default.
-    feature = info.features["movie_genres"] if "movie_genres" in info.features else None
+    feature = info.features["movie_genres"] if "movie_genres" in info.features else None  # noqa: SIM401
     return list(getattr(getattr(feature, "feature", None), "names", None) or [])
 
 
