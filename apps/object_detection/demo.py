@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-import numpy as np
 
 from apps.object_detection import answers
 from apps.object_detection.answers import Detector
@@ -102,14 +101,15 @@ def _one_tab(models: ModelStore, detector: Detector, model: gr.Radio) -> None:
         image, found = detector.find(photo, name)
         wanted = None if name != model else check_classes(classes, found.class_names)
         detections = found.select(score, iou, wanted)
-        drawn = draw_boxes(image, detections)
+        stem = Path(photo).stem
+        # A file of its own: Gradio would write the picture anew under one name while others download it.
+        drawn = write_file(f"{stem}.png", encode_png(draw_boxes(image, detections)))
         height, width = image.shape[:2]
         says = {"width": width, "height": height, "ms": found.network_ms, "count": len(detections)}
         key = "summary" if len(detections) else "nothing"
         text = T.say(key, request, classes=", ".join(found.class_names[:12]), **says)
         content = detections.to_json() | {"model": name}
         rows = count_rows(detections, language_of(request))
-        stem = Path(photo).stem
         return (
             content,
             drawn,
@@ -192,13 +192,11 @@ def count_rows(found: Detections, language: str) -> list[list[Any]]:
     return rows
 
 
-def _downloads(
-    results: list[tuple[str, Detections]], drawn: np.ndarray, stem: str
-) -> tuple[gr.DownloadButton, ...]:
+def _downloads(results: list[tuple[str, Detections]], drawn: str, stem: str) -> tuple[gr.DownloadButton, ...]:
     return (
         gr.DownloadButton(value=write_file(f"{stem}.json", answers.coco_json(results)), visible=True),
         gr.DownloadButton(value=write_file(f"{stem}.csv", answers.boxes_csv(results)), visible=True),
-        gr.DownloadButton(value=write_file(f"{stem}.png", encode_png(drawn)), visible=True),
+        gr.DownloadButton(value=drawn, visible=True),
     )
 
 

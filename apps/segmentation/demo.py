@@ -165,7 +165,8 @@ def _wire(
         text = T.say(
             "region", request, label=label, confidence=found.confidence, share=found.share, total=total
         )
-        return answers.outline(painted(answer, opacity, view, classes), found.inside), text
+        outlined = answers.outline(painted(answer, opacity, view, classes), found.inside)
+        return write_file("region.png", encode_png(outlined)), text
 
     gr.on([button.click, photo.upload], predict, inputs, outputs, api_name="predict", concurrency_limit=4)
     live = {"fn": adjust, "inputs": inputs, "outputs": outputs, "api_visibility": "private"}
@@ -220,7 +221,8 @@ def respond(
     )
     return (
         answer.result.to_json() | {"model": model},
-        image,
+        # A file of its own: Gradio would write the picture anew under one name while others download it.
+        files[2],
         text,
         legend_html(answer, classes, view, request),
         *(gr.DownloadButton(value=path, visible=True) for path in files),
