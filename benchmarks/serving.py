@@ -63,6 +63,8 @@ def litert_call(variant: Variant) -> Callable[[dict[str, np.ndarray]], Any]:
     import keras
     from ai_edge_litert.interpreter import Interpreter
 
+    import shared.layers  # noqa: F401 - registers the custom layers
+
     path = Path(tempfile.mkdtemp()) / "model.tflite"
     if (cached := variant.folder.parents[2] / "build" / f"{variant.app}-{variant.name}.tflite").exists():
         path = cached
@@ -72,13 +74,15 @@ def litert_call(variant: Variant) -> Callable[[dict[str, np.ndarray]], Any]:
         cached.parent.mkdir(exist_ok=True)
         cached.write_bytes(path.read_bytes())
     interpreter = Interpreter(str(path), num_threads=2)
+    allocated: list[bool] = []
 
     def call(inputs: dict[str, np.ndarray]) -> Any:
         value = next(iter(inputs.values()))
         node = interpreter.get_input_details()[0]
-        if tuple(node["shape"]) != value.shape:
+        if tuple(node["shape"]) != value.shape or not allocated:
             interpreter.resize_tensor_input(node["index"], value.shape)
             interpreter.allocate_tensors()
+            allocated.append(True)
         interpreter.set_tensor(node["index"], value)
         interpreter.invoke()
         return [interpreter.get_tensor(o["index"]) for o in interpreter.get_output_details()]
