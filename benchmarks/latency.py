@@ -8,6 +8,7 @@ answers is written to `latency_ms` of its default variant's `metrics.json`, whic
 from __future__ import annotations
 
 import argparse
+import importlib
 import json
 import socket
 import statistics
@@ -106,7 +107,8 @@ def main() -> None:
                     "server memory, MB": round(server_memory_mb(process.pid)),
                 }
             )
-            variant = list_variants(app, __import__(f"apps.{app}.config", fromlist=["VARIANTS"]).VARIANTS)[0]
+            order = importlib.import_module(f"apps.{app}.config").VARIANTS
+            variant = list_variants(app, order)[0]
             metrics = variant.metrics
             metrics["latency_ms"] = {"median": round(median, 1), "command": "python -m benchmarks.latency"}
             write_json(variant.folder / "metrics.json", metrics)

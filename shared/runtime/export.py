@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from shared.config import TrainConfig
+from shared.config import Storage, TrainConfig
 from shared.runtime import environment
 from shared.runtime.predictor import KerasGraph, OnnxGraph
 from shared.runtime.publish import finish_config, publish, staging_folder
@@ -34,19 +34,24 @@ def export_graphs(task: Task, model: Any, config: TrainConfig, folder: Path) -> 
     Returns:
         Graph name -> output names, as `config.json` keeps them.
     """
-    from shared.runtime import storage
-
     written = task.write_graphs(model, config, folder)
     if written is not None:
         return written
     outputs = task.output_names(config)
     graphs = task.graphs(model, config)
     for name, graph in graphs.items():
-        storage.round_weights(graph, config.storage)
-        storage.save_keras(graph, folder / f"{name}.keras", config.storage)
-        storage.export_onnx(graph, folder / f"{name}.onnx", output_names=outputs[name])
-        storage.shrink_onnx(folder / f"{name}.onnx", config.storage)
+        write_graph(graph, folder, name, outputs[name], config.storage)
     return {name: list(outputs[name]) for name in graphs}
+
+
+def write_graph(model: Any, folder: Path, name: str, outputs: Sequence[str], grid: Storage) -> None:
+    """Round one model's weights onto a storage grid and write it as `<name>.keras` and `<name>.onnx`."""
+    from shared.runtime import storage
+
+    storage.round_weights(model, grid)
+    storage.save_keras(model, folder / f"{name}.keras", grid)
+    storage.export_onnx(model, folder / f"{name}.onnx", output_names=outputs)
+    storage.shrink_onnx(folder / f"{name}.onnx", grid)
 
 
 def check_parity(folder: Path, name: str, outputs: Sequence[str], inputs: dict[str, np.ndarray]) -> float:
@@ -97,23 +102,17 @@ def main(task: Task, argv: Sequence[str] | None = None) -> Path:
     parser.add_argument("--storage", choices=["float32", "float16", "int8"], default=None)
     options = parser.parse_args(argv)
     variant = find_variant(task.app, options.variant, Path(options.models_dir))
-    trained = {k: v for k, v in variant.config["train"].items()}
-    config = task.config_class(**trained)
+    config = task.config_class(**variant.config["train"])
     chosen = options.storage or config.storage
     environment.prepare(config)
     # A `.keras` file names its layers: whoever loads one has to have imported them.
     importlib.import_module("shared.layers")
-    from shared.runtime import storage
-
     with staging_folder(task.app, options.variant, Path(options.models_dir)) as folder:
         shutil.copytree(variant.folder, folder, dirs_exist_ok=True)
         for name, outputs in variant.config["graphs"].items():
             path = variant.checked(f"{name}.keras")
             model = keras.saving.load_model(path, compile=False)
-            storage.round_weights(model, chosen)
-            storage.save_keras(model, folder / f"{name}.keras", chosen)
-            storage.export_onnx(model, folder / f"{name}.onnx", output_names=outputs)
-            storage.shrink_onnx(folder / f"{name}.onnx", chosen)
+            write_graph(model, folder, name, outputs, chosen)
         stored = json.loads((folder / "config.json").read_text(encoding="utf-8"))
         stored["train"]["storage"] = chosen
         finish_config(folder, stored)
